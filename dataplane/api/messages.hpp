@@ -1,0 +1,250 @@
+// What the control plane and the data plane say to each other over one Unix SEQPACKET socket: versioned plain structs.
+//
+// One message is a header and at most one record. Requests are answered in order, each by `ok` or `failed`; a dump is
+// answered by `record`s and then `ok`. A batch (begin, puts, commit) is applied whole at `commit` or not at all; with
+// `begin.replace` it is the whole wanted state: what it does not name is removed, what it names unchanged is not
+// touched. All integers are in host byte order unless a be type says otherwise: both ends are on one machine.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include "dataplane/core/ip.hpp"
+#include "dataplane/core/suite.hpp"
+
+namespace trunkgate::api {
+
+inline constexpr std::uint32_t magic = 0x54474154;  // "TGAT"
+inline constexpr std::uint16_t version = 1;
+inline constexpr std::size_t message_limit = 4096;  // no message is larger; a longer one is refused unread
+inline constexpr std::string_view default_socket = "/run/trunkgate/dataplane.sock";
+
+// A zero-terminated name inside a struct; longer ones are cut.
+template <std::size_t N>
+struct text {
+  char bytes[N]{};
+  text() = default;
+  explicit text(std::string_view value) { std::copy_n(value.begin(), std::min(value.size(), N - 1), bytes); }
+  [[nodiscard]] std::string_view view() const { return {bytes, strnlen(bytes, N)}; }
+  friend bool operator==(const text&, const text&) = default;
+};
+using name = text<64>;
+
+enum class message_type : std::uint16_t {
+  // requests
+  batch_begin = 1,
+  put_gateway,
+  put_port,
+  put_route,
+  put_policy,
+  put_sa,
+  remove_sa,  // an sa_record of which direction and spi count
+  batch_commit,
+  dump,
+  shutdown,
+  // answers
+  ok = 100,
+  failed,
+  record,
+};
+
+enum class record_kind : std::uint16_t {
+  none,
+  gateway,    // gateway_status
+  ports,      // port_status
+  sas,        // sa_status
+  policies,   // policy_status
+  routes,     // route_status
+  stages,     // stage_status, one per worker and stage
+  workers,    // worker_status
+  drops,      // drop_status, one per worker and reason that is not 0
+  algorithms  // algorithm_status
+};
+
+struct header {
+  std::uint32_t magic = api::magic;
+  std::uint16_t version = api::version;
+  message_type type{};
+  record_kind kind = record_kind::none;  // for dump (what is wanted) and record (what follows)
+  std::uint16_t length = 0;              // bytes behind this header
+  std::uint32_t request = 0;             // copied into every answer
+};
+static_assert(sizeof(header) == 16);
+
+struct batch_begin {
+  std::uint8_t replace = 1;
+};
+
+struct failed {
+  text<512> reason;  // names the object that was refused
+};
+
+enum class port_driver_kind : std::uint8_t { automatic, af_packet, af_xdp, vfio, pcap, ring, null, memif, tap };
+
+// Fixed for the life of a data plane process: a change is refused with a reason that asks for a restart.
+struct gateway_record {
+  name gateway_name;
+  std::uint16_t workers = 0;       // 0: one per core this process may use, less one
+  std::uint8_t busy_poll = 0;      // 1: a worker never sleeps
+  std::uint8_t hugepages = 1;      // 0: do not ask for them
+  std::uint16_t max_mtu = 1500;    // sizes the packet buffers: 1500 to 9000
+  std::uint32_t buffers = 0;       // packet buffers in the pool; 0: chosen from ports and workers
+  std::uint32_t flow_entries = 0;  // flow cache entries per worker; 0: 65536
+  friend bool operator==(const gateway_record&, const gateway_record&) = default;
+};
+
+inline constexpr std::size_t addresses_per_port = 8;
+struct port_record {
+  name port;
+  text<128> device;  // netdev name, PCI address, or the arguments of a test driver
+  port_driver_kind driver = port_driver_kind::automatic;
+  std::uint16_t vlan = 0;  // 0: untagged frames
+  std::uint16_t mtu = 0;   // 0: the device's
+  std::uint16_t address_count = 0;
+  std::array<ip_prefix, addresses_per_port> addresses;
+  friend bool operator==(const port_record&, const port_record&) = default;
+};
+
+struct route_record {
+  ip_prefix destination;
+  ip_address via;  // family none: directly connected
+  name port;       // empty: the kernel finds it from `via`
+  friend bool operator==(const route_record&, const route_record&) = default;
+};
+
+enum class policy_action : std::uint8_t { bypass, discard, protect };
+struct port_range {
+  std::uint16_t first = 0, last = 65535;
+  [[nodiscard]] bool any() const { return first == 0 && last == 65535; }
+  friend bool operator==(const port_range&, const port_range&) = default;
+};
+
+inline constexpr std::string_view any_port = "";
+inline constexpr std::string_view box_port = "box";  // the gateway itself, as a policy's `from` or `to`
+
+// One direction of an operator's rule; the order of the puts is the order of the rules.
+struct policy_record {
+  name policy;
+  name from, to;                  // port names, box_port, or any_port
+  ip_prefix source, destination;  // family none: any address of either family
+  std::int16_t protocol = -1;     // -1: any
+  policy_action action = policy_action::discard;
+  port_range source_ports, destination_ports;  // only for TCP, UDP, SCTP
+  friend bool operator==(const policy_record&, const policy_record&) = default;
+};
+
+enum class sa_direction : std::uint8_t { outbound, inbound };
+inline constexpr std::size_t prefixes_per_side = 8;
+inline constexpr std::size_t key_limit = 96;
+
+// One SA. "local" is always this gateway's side, "remote" the peer's, in both directions.
+struct sa_record {
+  name tunnel, child;
+  sa_direction direction = sa_direction::outbound;
+  esp_suite suite = esp_suite::aes256gcm16;
+  std::uint8_t esn = 0;
+  std::uint8_t udp_encapsulation = 0;  // RFC 3948
+  std::uint16_t local_port = 4500, remote_port = 4500;
+  std::uint32_t spi = 0;
+  std::uint32_t replay_window = 4096;  // packets, 64 to 65536; inbound only
+  std::uint32_t order = 0;   // place of the child in the configuration: the lower wins where selectors overlap
+  ip_address local, remote;  // outer addresses
+  std::int16_t protocol = -1;
+  port_range local_ports, remote_ports;  // single ports or any
+  std::uint16_t local_count = 0, remote_count = 0;
+  std::array<ip_prefix, prefixes_per_side> local_prefixes, remote_prefixes;
+  std::uint8_t key_length = 0;
+  std::array<std::uint8_t, key_limit> key{};  // info(suite).key_material() bytes; wiped by each reader after use
+  friend bool operator==(const sa_record&, const sa_record&) = default;
+};
+
+// ---- what dumps answer ----
+
+struct gateway_status {
+  gateway_record configured;
+  std::uint64_t started_unix_ns = 0;
+  std::uint32_t pid = 0;
+  std::uint16_t workers = 0;
+  std::uint8_t hugepages = 0;
+  std::uint8_t sequences_survive = 0;  // a supervisor holds the sequence store
+  std::uint32_t buffers = 0, buffers_free = 0;
+  std::uint64_t generation = 0;  // of the tables
+  std::uint64_t tsc_hz = 0;
+};
+
+struct port_status {
+  port_record configured;
+  text<32> path;   // what carries the packets: "af_packet", "af_xdp", "vfio (net_ixgbe)", ...
+  text<160> note;  // why not a better path, or why it is down
+  text<16> tap;    // the kernel's side
+  std::array<std::uint8_t, 6> mac{};
+  std::uint16_t mtu = 0, queues = 0;
+  std::uint8_t up = 0, rss = 0;
+  std::uint64_t rx_packets = 0, rx_bytes = 0, tx_packets = 0, tx_bytes = 0;
+  std::uint64_t rx_dropped = 0, tx_dropped = 0;  // by the device or kernel, and by a full transmit queue
+  std::uint64_t punted = 0, from_box = 0;
+};
+
+struct sa_status {
+  name tunnel, child;
+  sa_direction direction{};
+  esp_suite suite{};
+  std::uint8_t esn = 0, udp_encapsulation = 0;
+  std::uint16_t local_port = 0, remote_port = 0, worker = 0;
+  std::uint32_t spi = 0, replay_window = 0, order = 0;
+  ip_address local, remote;
+  std::int16_t protocol = -1;
+  port_range local_ports, remote_ports;
+  std::uint16_t local_count = 0, remote_count = 0;
+  std::array<ip_prefix, prefixes_per_side> local_prefixes, remote_prefixes;
+  text<16> engine;
+  std::uint64_t installed_unix_ns = 0, last_used_unix_ns = 0;
+  std::uint64_t packets = 0, bytes = 0;  // bytes of inner IP packets
+  std::uint64_t sequence = 0;            // last sent, or highest accepted
+  std::uint64_t replayed = 0, integrity_failed = 0, selector_mismatch = 0, other_drops = 0;
+};
+
+struct policy_status {
+  policy_record configured;
+  std::uint32_t order = 0;
+  std::uint64_t flows = 0;  // flows that matched first here
+};
+
+enum class route_kind : std::uint8_t { forward, local, unreachable };
+struct route_status {
+  ip_prefix destination;
+  ip_address via;
+  name port;
+  route_kind kind{};
+  std::uint8_t resolved = 0;
+  std::array<std::uint8_t, 6> neighbour_mac{};
+};
+
+struct stage_status {
+  text<24> stage;
+  std::uint16_t worker = 0;
+  std::uint64_t packets = 0, bursts = 0, cycles = 0;
+};
+
+struct worker_status {
+  std::uint16_t worker = 0;
+  std::int16_t cpu = -1;
+  std::uint64_t busy_cycles = 0, idle_cycles = 0, sleeps = 0, flow_hits = 0, flow_misses = 0, handed_over = 0;
+};
+
+struct drop_status {
+  std::uint16_t worker = 0;
+  std::uint8_t reason = 0;  // trunkgate::drop_reason
+  std::uint64_t packets = 0;
+};
+
+struct algorithm_status {
+  text<32> algorithm;
+  text<16> engine;
+  text<96> note;  // why not another engine
+};
+
+}  // namespace trunkgate::api
