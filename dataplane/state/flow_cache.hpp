@@ -1,0 +1,54 @@
+// A worker's memory of what policy and routing said about a flow. One thread; no allocation after make().
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "dataplane/core/drop_reason.hpp"
+#include "dataplane/core/port_index.hpp"
+#include "dataplane/state/flow_key.hpp"
+
+namespace trunkgate {
+
+struct outbound_sa;
+struct adjacency;
+
+struct flow_verdict {
+  std::uint8_t path = 0;  // path_id; with a drop it does not count
+  drop_reason drop = drop_reason::none;
+  std::uint16_t egress = no_port;
+  outbound_sa* sa = nullptr;
+  adjacency* next_hop = nullptr;  // nullptr: forward asks the FIB
+};
+
+// Set-associative: four entries to a set, the oldest use is replaced. An entry of another generation is a miss: so
+// table changes invalidate lazily and no pointer outlives its object (objects are retired after the generation was
+// bumped).
+class flow_cache {
+ public:
+  [[nodiscard]] static flow_cache make(std::uint32_t entries);  // rounded up to a power of two, at least 64
+  flow_cache(flow_cache&&) noexcept = default;
+  flow_cache& operator=(flow_cache&&) noexcept = default;
+
+  [[nodiscard]] const flow_verdict* find(const flow_key& key, std::uint32_t hash, std::uint32_t generation) noexcept;
+  void store(const flow_key& key, std::uint32_t hash, std::uint32_t generation, const flow_verdict& verdict) noexcept;
+  void prefetch(std::uint32_t hash) const noexcept { __builtin_prefetch(&entries_[(hash & mask_) * ways]); }
+
+  [[nodiscard]] static std::uint32_t hash(const flow_key& key) noexcept;  // CRC32C over the key; never 0
+
+ private:
+  flow_cache() = default;
+  static constexpr unsigned ways = 4;
+  struct alignas(64) entry {
+    flow_key key;
+    flow_verdict verdict;
+    std::uint32_t hash = 0;
+    std::uint32_t generation = 0;
+    std::uint32_t used = 0;
+  };
+  std::unique_ptr<entry[]> entries_;
+  std::uint32_t mask_ = 0;  // of sets
+  std::uint32_t clock_ = 0;
+};
+
+}  // namespace trunkgate

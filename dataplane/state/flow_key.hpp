@@ -1,0 +1,44 @@
+// A flow as the policy sees it: addresses, upper-layer protocol, ports, and where the packet came in.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "dataplane/core/ip.hpp"
+
+namespace trunkgate {
+
+// Packets that pass, or do not, where the others of the same addresses and protocol do otherwise.
+enum class special_packet : std::uint8_t {
+  none,
+  neighbour_discovery,  // passes between the wire and the kernel by built-in rule
+  route_change,         // an ICMP redirect or a router advertisement: never believed
+};
+
+struct flow_key {
+  std::array<std::uint8_t, 16> source{}, destination{};  // network order; IPv4 in the first four bytes, the rest zero
+  std::uint16_t source_port = 0, destination_port = 0;   // host order; 0 where there are none
+  std::uint16_t ingress = 0;                             // port index, or box_index
+  std::uint8_t protocol = 0;
+  ip_family family = ip_family::none;
+  std::uint8_t has_ports = 0;  // 0: a later fragment or a protocol without ports; only port-blind rules match
+  std::uint8_t decrypted = 0;  // came out of an SA: a flow of its own, never the clear one's verdict
+  std::uint16_t egress = 0;    // of what the box itself sends: the port it chose; else 0
+  std::uint8_t link_multicast = 0;
+  special_packet special = special_packet::none;
+  std::uint8_t reserved[2]{};
+
+  friend bool operator==(const flow_key&, const flow_key&) = default;
+  // The same conversation seen from the other end.
+  [[nodiscard]] flow_key reversed() const {
+    flow_key out = *this;
+    out.source = destination;
+    out.destination = source;
+    out.source_port = destination_port;
+    out.destination_port = source_port;
+    return out;
+  }
+};
+static_assert(sizeof(flow_key) == 48);
+
+}  // namespace trunkgate

@@ -1,0 +1,129 @@
+#include "dataplane/state/sa.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include <openssl/sha.h>
+
+#include "dataplane/core/secret.hpp"
+
+namespace trunkgate {
+namespace {
+
+constexpr std::uint8_t protocol_udp = 17, protocol_esp = 50, default_hop_limit = 64;
+
+std::uint64_t unix_ns() {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count());
+}
+
+// What both directions share: identity, slot, expanded key. On return record.key is wiped whatever happened.
+template <class Sa>
+result<bool> install_common(Sa& sa, api::sa_record& record, const crypto_engines& engines, sequence_store& store,
+                            std::uint16_t owner) {
+  const auto& suite = info(record.suite);
+  sa.identity = identify(record);
+  auto key = engines.prepare(record.suite, {record.key.data(), record.key_length}, record.esn != 0);
+  wipe(record.key.data(), record.key.size());
+  if (!key)
+    return failure("tunnel " + std::string(record.tunnel.view()) + ", child " + std::string(record.child.view()) +
+                   ": " + key.error().reason);
+  auto taken = store.take(sa.identity);
+  if (!taken) return std::unexpected(taken.error());
+  sa.key_owner = std::move(*key);
+  sa.key = sa.key_owner.get();
+  sa.slot = taken->slot;
+  sa.owner = owner;
+  sa.iv = suite.iv;
+  sa.icv = suite.icv;
+  sa.block = suite.block;
+  sa.udp = record.udp_encapsulation != 0;
+  sa.esn = record.esn != 0;
+  sa.record = record;
+  sa.installed_unix_ns = unix_ns();
+  return taken->resumed;
+}
+
+void write_be16(std::uint8_t* at, std::uint16_t value) {
+  be16 wire(value);
+  std::memcpy(at, &wire, 2);
+}
+
+// The outer headers with everything that does not change from packet to packet.
+void fill_template(outbound_sa& sa) {
+  const auto& record = sa.record;
+  auto* at = sa.outer.data();
+  const std::uint8_t next = sa.udp ? protocol_udp : protocol_esp;
+  if (sa.outer_v6) {
+    at[0] = 0x60;
+    at[6] = next;
+    at[7] = default_hop_limit;
+    std::memcpy(at + 8, record.local.bytes.data(), 16);
+    std::memcpy(at + 24, record.remote.bytes.data(), 16);
+    at += 40;
+  } else {
+    at[0] = 0x45;
+    at[8] = default_hop_limit;
+    at[9] = next;
+    std::memcpy(at + 12, record.local.bytes.data(), 4);
+    std::memcpy(at + 16, record.remote.bytes.data(), 4);
+    for (unsigned i = 0; i < 20; i += 2) sa.outer_sum += static_cast<std::uint32_t>(at[i] << 8 | at[i + 1]);
+    at += 20;
+  }
+  if (sa.udp) {
+    write_be16(at, record.local_port);
+    write_be16(at + 2, record.remote_port);
+    at += 8;  // the checksum stays 0 (RFC 3948 2.1)
+  }
+  sa.outer_length = static_cast<std::uint8_t>(at - sa.outer.data());
+}
+
+}  // namespace
+
+sequence_identity identify(const api::sa_record& record) {
+  constexpr std::size_t key_at = 64;
+  std::array<std::uint8_t, key_at + sizeof(record.key)> input{};
+  input[0] = static_cast<std::uint8_t>(record.direction);
+  input[1] = static_cast<std::uint8_t>(record.suite);
+  std::memcpy(&input[4], &record.spi, 4);
+  std::memcpy(&input[8], record.local.bytes.data(), 16);
+  std::memcpy(&input[24], record.remote.bytes.data(), 16);
+  // cppcheck-suppress containerOutOfBounds ; it takes the array for one without the key's part
+  std::memcpy(&input[key_at], record.key.data(), record.key.size());
+  std::array<std::uint8_t, SHA256_DIGEST_LENGTH> digest{};
+  SHA256(input.data(), input.size(), digest.data());
+  wipe(input.data(), input.size());
+  sequence_identity identity{};
+  std::copy_n(digest.begin(), identity.size(), identity.begin());
+  return identity;
+}
+
+result<std::unique_ptr<outbound_sa>> make_outbound_sa(api::sa_record& record, const crypto_engines& engines,
+                                                      sequence_store& store, std::uint16_t owner) {
+  auto sa = std::make_unique<outbound_sa>();
+  auto resumed = install_common(*sa, record, engines, store, owner);
+  if (!resumed) return std::unexpected(resumed.error());
+  sa->aead = info(record.suite).aead;
+  sa->spi = be32(record.spi);
+  sa->outer_v6 = record.remote.family == ip_family::v6;
+  fill_template(*sa);
+  // Nothing at or below the reservation may be used again: the process before this one may have sent it.
+  sa->sequence = sa->reserved = sa->slot->reserved.load(std::memory_order_acquire);
+  sa->epoch_bits = std::uint64_t{sa->slot->epoch.load(std::memory_order_relaxed) & 0xffff} << 48;
+  return sa;
+}
+
+result<std::unique_ptr<inbound_sa>> make_inbound_sa(api::sa_record& record, const crypto_engines& engines,
+                                                    sequence_store& store, std::uint16_t owner) {
+  auto sa = std::make_unique<inbound_sa>();
+  auto resumed = install_common(*sa, record, engines, store, owner);
+  if (!resumed) return std::unexpected(resumed.error());
+  sa->local = record.local;
+  sa->remote = record.remote;
+  sa->window = replay_window(record.replay_window, sa->slot->highest_accepted.load(std::memory_order_acquire));
+  return sa;
+}
+
+}  // namespace trunkgate

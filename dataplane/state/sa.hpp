@@ -1,0 +1,111 @@
+// Security associations as the data path uses them: hot records, separate from what was configured.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "dataplane/api/messages.hpp"
+#include "dataplane/core/bytes.hpp"
+#include "dataplane/core/counter.hpp"
+#include "dataplane/core/result.hpp"
+#include "dataplane/state/replay_window.hpp"
+#include "dataplane/state/sequence_store.hpp"
+#include "drivers/crypto/engine.hpp"
+
+namespace trunkgate {
+
+inline constexpr std::size_t outer_header_limit = 48;  // IPv6 and UDP
+
+// Written by the worker that owns the SA, read by anybody.
+struct sa_counters {
+  counter packets, bytes;  // inner IP packets
+  counter last_used_ms;    // TSC milliseconds
+  counter last_sequence;   // sent, or highest accepted
+  counter replayed, integrity_failed, selector_mismatch, other_drops;
+};
+
+struct alignas(64) outbound_sa {
+  // ---- read-only after installation ----
+  const esp_key* key = nullptr;
+  std::uint16_t owner = 0;        // the one worker that numbers and encrypts
+  std::uint8_t outer_length = 0;  // IP, and UDP if encapsulated
+  std::uint8_t iv = 0, icv = 0, block = 0;
+  bool outer_v6 = false, udp = false, esn = false, aead = false;
+  be32 spi{};
+  std::uint32_t outer_sum = 0;  // of the IPv4 template's words (RFC 1071), not folded
+  std::array<std::uint8_t, outer_header_limit>
+      outer{};  // template: lengths, id, traffic class and checksum are filled per packet
+  // ---- written by the owner ----
+  alignas(64) std::uint64_t sequence = 0;  // last used
+  std::uint64_t reserved = 0;              // numbers up to here may be used without touching the slot
+  std::uint64_t epoch_bits = 0;            // the IV epoch in the top 16 bits
+  std::uint16_t ip_id = 0;
+  sequence_slot* slot = nullptr;
+  sa_counters counters;
+  // ---- cold ----
+  std::unique_ptr<esp_key> key_owner;
+  api::sa_record record;  // without its key
+  sequence_identity identity{};
+  std::uint64_t installed_unix_ns = 0;
+
+  // The largest inner packet whose protected form fits `path_mtu`, bytes (RFC 4303 2.4 padding included).
+  [[nodiscard]] std::uint16_t inner_mtu(std::uint16_t path_mtu) const noexcept {
+    const int room = path_mtu - outer_length - 8 - iv - icv;
+    return room < block ? 0 : static_cast<std::uint16_t>(room / block * block - 2);
+  }
+  // What encapsulation reads and writes, on its way into the cache.
+  void prefetch() const noexcept {
+    __builtin_prefetch(this);
+    __builtin_prefetch(outer.data() + outer.size() - 1);
+    __builtin_prefetch(&sequence, 1);
+    __builtin_prefetch(&counters.last_used_ms, 1);
+  }
+  // The next sequence number; 0 when they are used up (RFC 4303 3.3.3: never cycles). Owner only.
+  [[nodiscard]] std::uint64_t next_sequence() noexcept;
+};
+
+struct alignas(64) inbound_sa {
+  // ---- read-only after installation ----
+  const esp_key* key = nullptr;
+  std::uint16_t owner = 0;
+  std::uint8_t iv = 0, icv = 0, block = 0;
+  bool udp = false, esn = false;
+  ip_address local, remote;  // outer addresses, as in `record`
+  // ---- written by the owner ----
+  alignas(64) replay_window window{64};
+  sequence_slot* slot = nullptr;
+  sa_counters counters;
+  // ---- cold ----
+  std::unique_ptr<esp_key> key_owner;
+  api::sa_record record;  // without its key
+  sequence_identity identity{};
+  std::uint64_t installed_unix_ns = 0;
+};
+
+// Numbers reserved at a time in the slot: a process that dies wastes at most this many.
+inline constexpr std::uint64_t sequence_reservation = 1u << 16;
+
+inline std::uint64_t outbound_sa::next_sequence() noexcept {
+  const std::uint64_t limit = esn ? ~0ull : 0xffffffffull;
+  if (sequence >= limit) return 0;
+  ++sequence;
+  if (sequence > reserved) {
+    reserved = limit - sequence < sequence_reservation ? limit : sequence + sequence_reservation;
+    slot->reserved.store(reserved, std::memory_order_release);  // before the number goes on the wire
+  }
+  return sequence;
+}
+
+// Who an SA is: direction, suite, SPI, endpoints and key. Two SAs share sequence numbers only if all of it is the same.
+[[nodiscard]] sequence_identity identify(const api::sa_record& record);
+
+// Build the hot record from what was asked for. `record.key` is wiped. The slot's numbers are taken up: an outbound SA
+// goes on above its reservation, an inbound one refuses what was accepted before. Control thread.
+[[nodiscard]] result<std::unique_ptr<outbound_sa>> make_outbound_sa(api::sa_record& record,
+                                                                    const crypto_engines& engines,
+                                                                    sequence_store& store, std::uint16_t owner);
+[[nodiscard]] result<std::unique_ptr<inbound_sa>> make_inbound_sa(api::sa_record& record, const crypto_engines& engines,
+                                                                  sequence_store& store, std::uint16_t owner);
+
+}  // namespace trunkgate

@@ -1,0 +1,239 @@
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <map>
+
+#include <rte_hash_crc.h>
+
+#include "dataplane/state/rcu.hpp"
+#include "dataplane/state/rcu_hash.hpp"
+#include "dataplane/state/spd.hpp"
+
+namespace trunkgate {
+
+namespace {
+
+enum class port_match : std::uint8_t { any, exact, range };
+
+// Which bits of a flow a selector looks at. Selectors of one tuple differ in values only, so one hash finds them all.
+struct tuple {
+  ip_family family = ip_family::none;
+  std::uint8_t local_length = 0, remote_length = 0;
+  bool protocol = false;
+  port_match local_port = port_match::any, remote_port = port_match::any;
+  friend auto operator<=>(const tuple&, const tuple&) = default;
+  [[nodiscard]] bool wants_ports() const { return local_port != port_match::any || remote_port != port_match::any; }
+};
+
+// A flow's bits under a tuple. No padding: it is hashed as bytes.
+struct masked_key {
+  std::array<std::uint8_t, 16> local{}, remote{};
+  std::uint16_t local_port = 0, remote_port = 0;
+  std::uint16_t tuple_number = 0;
+  std::uint8_t protocol = 0;
+  std::uint8_t reserved = 0;
+  friend bool operator==(const masked_key&, const masked_key&) = default;
+};
+static_assert(sizeof(masked_key) == 40);
+
+struct masked_key_hash {
+  std::uint32_t operator()(const masked_key& key) const noexcept { return rte_hash_crc(&key, sizeof key, 0); }
+};
+
+struct candidate {
+  std::uint32_t order;
+  std::uint64_t serial;  // of the add(): the younger wins among equals
+  outbound_sa* sa;
+  api::port_range local_ports, remote_ports;
+
+  [[nodiscard]] bool before(const candidate& other) const {
+    return order != other.order ? order < other.order : serial > other.serial;
+  }
+  [[nodiscard]] bool covers(const flow_key& key) const {
+    return key.source_port >= local_ports.first && key.source_port <= local_ports.last &&
+           key.destination_port >= remote_ports.first && key.destination_port <= remote_ports.last;
+  }
+};
+
+// The selectors of one key, best first. A change publishes a new list.
+struct candidates {
+  std::atomic<const std::vector<candidate>*> list{nullptr};
+  candidates() = default;
+  candidates(const candidates&) = delete;
+  candidates& operator=(const candidates&) = delete;
+  ~candidates() { delete list.load(std::memory_order_relaxed); }
+};
+
+void copy_masked(std::array<std::uint8_t, 16>& out, const std::array<std::uint8_t, 16>& address, unsigned length) {
+  const unsigned whole = length / 8, rest = length % 8;
+  std::memcpy(out.data(), address.data(), whole);
+  if (rest != 0) out[whole] = static_cast<std::uint8_t>(address[whole] & (0xff00u >> rest));
+}
+
+port_match kind(const api::port_range& ports) {
+  if (ports.any()) return port_match::any;
+  return ports.first == ports.last ? port_match::exact : port_match::range;
+}
+
+class tuple_space final : public selector_table {
+ public:
+  explicit tuple_space(rcu_domain& rcu) : rcu_(rcu), hash_(rcu) { published_.store(new tuple_list); }
+  ~tuple_space() override { delete published_.load(); }
+  tuple_space(const tuple_space&) = delete;
+  tuple_space& operator=(const tuple_space&) = delete;
+
+  void add(const api::sa_record& record, outbound_sa* sa) override {
+    const std::uint64_t serial = ++serial_;
+    each_pair(record, [&](const ip_prefix& local, const ip_prefix& remote) {
+      const tuple shape = shape_of(record, local, remote);
+      const std::uint16_t number = enter(shape);
+      candidates& place = *hash_.insert(key_of(record, local, remote, shape, number)).first;
+      const auto* old = place.list.load(std::memory_order_relaxed);
+      auto fresh = std::make_unique<std::vector<candidate>>();
+      if (old != nullptr) *fresh = *old;
+      const candidate added{record.order, serial, sa, record.local_ports, record.remote_ports};
+      fresh->insert(std::ranges::find_if(*fresh, [&](const candidate& other) { return added.before(other); }), added);
+      publish(place, std::move(fresh), old);
+      ++size_;
+    });
+  }
+
+  void remove(const api::sa_record& record, const outbound_sa* sa) override {
+    each_pair(record, [&](const ip_prefix& local, const ip_prefix& remote) {
+      const tuple shape = shape_of(record, local, remote);
+      const auto known = shapes_.find(shape);
+      if (known == shapes_.end()) return;
+      const masked_key key = key_of(record, local, remote, shape, known->second.number);
+      candidates* place = hash_.find(key);
+      if (place == nullptr) return;
+      const auto* old = place->list.load(std::memory_order_relaxed);
+      const auto mine = std::ranges::find_if(*old, [&](const candidate& c) {
+        return c.sa == sa && c.order == record.order && c.local_ports == record.local_ports &&
+               c.remote_ports == record.remote_ports;
+      });
+      if (mine == old->end()) return;
+      if (old->size() == 1) {
+        hash_.erase(key);
+      } else {
+        auto fresh = std::make_unique<std::vector<candidate>>(*old);
+        fresh->erase(fresh->begin() + (mine - old->begin()));
+        publish(*place, std::move(fresh), old);
+      }
+      leave(known);
+      --size_;
+    });
+  }
+
+  [[nodiscard]] outbound_sa* match(const flow_key& key) const noexcept override {
+    const candidate* best = nullptr;
+    for (const numbered_tuple& at : *published_.load(std::memory_order_acquire)) {
+      if (at.shape.family != key.family || (at.shape.wants_ports() && key.has_ports == 0)) continue;
+      masked_key masked;
+      copy_masked(masked.local, key.source, at.shape.local_length);
+      copy_masked(masked.remote, key.destination, at.shape.remote_length);
+      if (at.shape.local_port == port_match::exact) masked.local_port = key.source_port;
+      if (at.shape.remote_port == port_match::exact) masked.remote_port = key.destination_port;
+      if (at.shape.protocol) masked.protocol = key.protocol;
+      masked.tuple_number = at.number;
+      const candidates* place = hash_.find(masked);
+      if (place == nullptr) continue;
+      const auto* list = place->list.load(std::memory_order_acquire);
+      if (list == nullptr) continue;  // just being made
+      for (const candidate& c : *list) {
+        if (best != nullptr && !c.before(*best)) break;
+        if (at.shape.wants_ports() && !c.covers(key)) continue;
+        best = &c;
+        break;
+      }
+    }
+    return best == nullptr ? nullptr : best->sa;
+  }
+  [[nodiscard]] std::size_t size() const override { return size_; }
+
+ private:
+  struct numbered_tuple {
+    tuple shape;
+    std::uint16_t number;
+  };
+  using tuple_list = std::vector<numbered_tuple>;
+  struct tuple_use {
+    std::uint16_t number;
+    std::size_t selectors;
+  };
+  using shape_map = std::map<tuple, tuple_use>;
+
+  template <class Visit>
+  static void each_pair(const api::sa_record& record, Visit&& visit) {
+    for (unsigned l = 0; l < std::min<std::size_t>(record.local_count, record.local_prefixes.size()); ++l)
+      for (unsigned r = 0; r < std::min<std::size_t>(record.remote_count, record.remote_prefixes.size()); ++r) {
+        const ip_prefix& local = record.local_prefixes[l];
+        const ip_prefix& remote = record.remote_prefixes[r];
+        // A pair of two families holds no packet.
+        if (local.address.family == remote.address.family && local.address.family != ip_family::none)
+          visit(local, remote);
+      }
+  }
+  static tuple shape_of(const api::sa_record& record, const ip_prefix& local, const ip_prefix& remote) {
+    return {local.address.family,     local.length, remote.length, record.protocol >= 0, kind(record.local_ports),
+            kind(record.remote_ports)};
+  }
+  static masked_key key_of(const api::sa_record& record, const ip_prefix& local, const ip_prefix& remote,
+                           const tuple& shape, std::uint16_t number) {
+    masked_key key;
+    copy_masked(key.local, local.address.bytes, local.length);
+    copy_masked(key.remote, remote.address.bytes, remote.length);
+    if (shape.local_port == port_match::exact) key.local_port = record.local_ports.first;
+    if (shape.remote_port == port_match::exact) key.remote_port = record.remote_ports.first;
+    if (shape.protocol) key.protocol = static_cast<std::uint8_t>(record.protocol);
+    key.tuple_number = number;
+    return key;
+  }
+
+  void publish(candidates& place, std::unique_ptr<std::vector<candidate>> fresh, const std::vector<candidate>* old) {
+    place.list.store(fresh.release(), std::memory_order_release);
+    if (old != nullptr) rcu_.retire(std::unique_ptr<const std::vector<candidate>>(old));
+  }
+  std::uint16_t enter(const tuple& shape) {
+    auto [at, made] = shapes_.try_emplace(shape, tuple_use{0, 0});
+    if (made) {
+      at->second.number = free_number();
+      publish_tuples();
+    }
+    ++at->second.selectors;
+    return at->second.number;
+  }
+  void leave(shape_map::const_iterator at) {
+    tuple_use& use = shapes_.find(at->first)->second;
+    if (--use.selectors != 0) return;
+    shapes_.erase(at);
+    publish_tuples();
+  }
+  [[nodiscard]] std::uint16_t free_number() {
+    // Two families, prefix lengths and flags make fewer shapes than 65536 in any configuration that fits into memory,
+    // but numbers come back, so that a long-lived process never runs out of them.
+    std::vector<bool> taken(shapes_.size() + 1);
+    for (const auto& [shape, use] : shapes_)
+      if (use.selectors != 0 && use.number < taken.size()) taken[use.number] = true;
+    return static_cast<std::uint16_t>(std::ranges::find(taken, false) - taken.begin());
+  }
+  void publish_tuples() {
+    auto fresh = std::make_unique<tuple_list>();
+    for (const auto& [shape, use] : shapes_) fresh->push_back({shape, use.number});
+    const tuple_list* old = published_.exchange(fresh.release(), std::memory_order_acq_rel);
+    rcu_.retire(std::unique_ptr<const tuple_list>(old));
+  }
+
+  rcu_domain& rcu_;
+  rcu_hash<masked_key, candidates, masked_key_hash> hash_;
+  std::atomic<const tuple_list*> published_;
+  shape_map shapes_;  // writer's
+  std::uint64_t serial_ = 0;
+  std::size_t size_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<selector_table> selector_table::make(rcu_domain& rcu) { return std::make_unique<tuple_space>(rcu); }
+
+}  // namespace trunkgate

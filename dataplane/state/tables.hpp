@@ -1,0 +1,51 @@
+// Everything workers read and the control thread writes, in one place.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "dataplane/core/port_index.hpp"
+#include "dataplane/state/fib.hpp"
+#include "dataplane/state/rcu.hpp"
+#include "dataplane/state/rcu_hash.hpp"
+#include "dataplane/state/sa.hpp"
+#include "dataplane/state/spd.hpp"
+
+namespace trunkgate {
+
+inline constexpr std::uint16_t port_limit = 32;
+
+// An operator's port as the stages see it: a device, or one VLAN of a device.
+struct port_entry {
+  std::atomic<bool> present{false};
+  std::atomic<bool> up{false};
+  std::atomic<std::uint16_t> mtu{1500};
+  std::uint16_t device = 0;  // index of the port_driver
+  std::uint16_t vlan = 0;    // 0: untagged
+  std::array<std::uint8_t, 6> mac{};
+  // The source of ICMP errors, network order; 0: none. A reader may see half of a change: one odd error message, no
+  // harm.
+  std::atomic<std::uint32_t> ipv4{0};
+  std::array<std::atomic<std::uint64_t>, 2> ipv6{};
+};
+
+// Peers choose SPIs at random, or an operator counts them up: both spread well under a multiplicative hash.
+struct spi_hash {
+  std::uint32_t operator()(std::uint32_t spi) const noexcept { return (spi * 0x9e3779b1u) >> 8; }
+};
+
+struct forwarding_tables {
+  rcu_domain& rcu;
+  std::atomic<std::uint32_t> generation{1};  // bumped after a change that can alter a flow's verdict
+  std::array<port_entry, port_limit> ports;  // an entry is filled before `present` is set
+  std::unique_ptr<fib> routes;
+  std::unique_ptr<selector_table> selectors;
+  std::atomic<const operator_rules*> rules{nullptr};       // nullptr: none
+  rcu_hash<std::uint32_t, inbound_sa*, spi_hash> inbound;  // by SPI, host order
+
+  explicit forwarding_tables(rcu_domain& domain) : rcu(domain), inbound(domain) {}
+};
+
+}  // namespace trunkgate
