@@ -1,0 +1,41 @@
+// Carries frames between the workers' rings and the TAP devices: the only thread that reads and writes TAPs.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "dataplane/core/counter.hpp"
+#include "dataplane/pipeline/pipeline.hpp"
+#include "drivers/host/tap.hpp"
+
+namespace trunkgate {
+
+class host_thread {
+ public:
+  explicit host_thread(pipeline& workers);
+  ~host_thread();  // stops
+
+  // Control thread. nullptr takes the port's TAP away; the thread may use the old one a moment longer.
+  void set_tap(std::uint16_t port, std::shared_ptr<tap_device> tap);
+
+  std::array<counter, port_limit> from_box;      // frames read from each TAP
+  std::array<counter, drop_reason_count> drops;  // of frames between kernel and workers
+
+ private:
+  using taps = std::array<std::shared_ptr<tap_device>, port_limit>;
+  void run();
+  void read_tap(const tap_device& tap, std::uint16_t port);
+  bool write_punted(const taps& now);
+  void wait(const taps& now);
+
+  pipeline& pipeline_;
+  std::mutex mutex_;  // of taps_; never taken by a worker
+  taps taps_;
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+}  // namespace trunkgate

@@ -1,0 +1,179 @@
+#include "dataplane/main/sa_set.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include <rte_cycles.h>
+
+#include "dataplane/core/secret.hpp"
+
+namespace trunkgate {
+namespace {
+
+bool same_but_for_key(api::sa_record a, const api::sa_record& b) {
+  wipe(a.key.data(), a.key.size());
+  return a == b;
+}
+
+}  // namespace
+
+sa_set::~sa_set() = default;
+
+result<sa_set::entry> sa_set::build(api::sa_record& record) {
+  const auto owner = static_cast<std::uint16_t>(next_owner_++ % workers_);
+  entry made;
+  if (record.direction == api::sa_direction::outbound) {
+    auto sa = make_outbound_sa(record, engines_, store_, owner);
+    if (!sa) return std::unexpected(sa.error());
+    made.out = std::move(*sa);
+  } else {
+    auto sa = make_inbound_sa(record, engines_, store_, owner);
+    if (!sa) return std::unexpected(sa.error());
+    made.in = std::move(*sa);
+  }
+  return made;
+}
+
+result<std::unique_ptr<sa_set::change>> sa_set::prepare(std::deque<api::sa_record>& wanted,
+                                                        const std::vector<api::sa_record>& removed, bool replace) {
+  auto prepared = std::make_unique<change>();
+  std::set<key> named;
+  for (auto& record : wanted) {
+    const key which{record.direction, record.spi};
+    if (!named.insert(which).second)
+      return failure("tunnel " + std::string(record.tunnel.view()) + ": SPI " + std::to_string(record.spi) +
+                     " is used twice");
+    if (const auto old = installed_.find(which); old != installed_.end()) {
+      if (old->second.identity() == identify(record)) {
+        if (same_but_for_key(record, old->second.record())) {
+          wipe(record.key.data(), record.key.size());  // nothing to do: its traffic sees nothing
+          continue;
+        }
+        prepared->reshaped.push_back(record);
+        wipe(record.key.data(), record.key.size());
+        continue;
+      }
+      prepared->gone.push_back(which);
+    }
+    auto made = build(record);
+    if (!made) return std::unexpected(made.error());
+    prepared->made.push_back(std::move(*made));
+  }
+  for (const auto& record : removed)
+    if (const key which{record.direction, record.spi}; installed_.contains(which) && !named.contains(which))
+      prepared->gone.push_back(which);
+  if (replace)
+    for (const auto& [which, sa] : installed_)
+      if (!named.contains(which)) prepared->gone.push_back(which);
+  return prepared;
+}
+
+result<void> sa_set::commit(change& prepared) {
+  result<void> done;
+  std::set<key> fresh;
+  std::vector<entry> left;
+  for (auto& made : prepared.made) {
+    // The same SPI with another key has to leave first; every other elder stays until its heir is in.
+    const key which{made.record().direction, made.record().spi};
+    take_out(which, left);
+    fresh.insert(which);
+    insert(std::move(made));
+  }
+  for (const auto& which : prepared.gone)
+    if (!fresh.contains(which)) take_out(which, left);
+  for (auto& record : prepared.reshaped) {
+    // The new record continues the old one's numbers: so the old one must have used its last before that.
+    take_out({record.direction, record.spi}, left);
+    retire(left);
+    tables_.rcu.wait();
+    if (auto made = build(record); made)
+      insert(std::move(*made));
+    else
+      done = failure("this SA is lost: " + made.error().reason);
+  }
+  retire(left);
+  return done;
+}
+
+// A worker believes a pointer to an SA while the generation is the one in which it found it. So the generation rises
+// first, and the grace period begins after that.
+void sa_set::retire(std::vector<entry>& left) {
+  tables_.generation.fetch_add(1, std::memory_order_release);
+  for (auto& sa : left) {
+    if (sa.out != nullptr)
+      tables_.rcu.retire(std::move(sa.out));
+    else
+      tables_.rcu.retire(std::move(sa.in));
+  }
+  left.clear();
+}
+
+void sa_set::insert(entry made) {
+  const key which{made.record().direction, made.record().spi};
+  if (made.out != nullptr)
+    tables_.selectors->add(made.out->record, made.out.get());
+  else
+    tables_.inbound.insert(made.in->record.spi, made.in.get());
+  installed_[which] = std::move(made);
+}
+
+void sa_set::take_out(const key& which, std::vector<entry>& left) {
+  const auto found = installed_.find(which);
+  if (found == installed_.end()) return;
+  auto old = std::move(found->second);
+  installed_.erase(found);
+  if (old.out != nullptr)
+    tables_.selectors->remove(old.out->record, old.out.get());
+  else
+    tables_.inbound.erase(old.in->record.spi);
+  left.push_back(std::move(old));
+}
+
+void sa_set::report(const std::function<void(const api::sa_status&)>& visit) const {
+  const std::uint64_t now_ms = rte_rdtsc() / (rte_get_tsc_hz() / 1000);
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  const std::uint64_t now_ns =
+      static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+  for (const auto& [which, sa] : installed_) {
+    const auto& record = sa.record();
+    const auto& counters = sa.out != nullptr ? sa.out->counters : sa.in->counters;
+    api::sa_status status;
+    status.tunnel = record.tunnel;
+    status.child = record.child;
+    status.direction = record.direction;
+    status.suite = record.suite;
+    status.esn = record.esn;
+    status.udp_encapsulation = record.udp_encapsulation;
+    status.local_port = record.local_port;
+    status.remote_port = record.remote_port;
+    status.worker = sa.out != nullptr ? sa.out->owner : sa.in->owner;
+    status.spi = record.spi;
+    status.replay_window = record.replay_window;
+    status.order = record.order;
+    status.local = record.local;
+    status.remote = record.remote;
+    status.protocol = record.protocol;
+    status.local_ports = record.local_ports;
+    status.remote_ports = record.remote_ports;
+    status.local_count = record.local_count;
+    status.remote_count = record.remote_count;
+    status.local_prefixes = record.local_prefixes;
+    status.remote_prefixes = record.remote_prefixes;
+    const auto& engine = (sa.out != nullptr ? sa.out->key : sa.in->key)->engine;
+    status.engine = api::text<16>(engine.name());
+    status.installed_unix_ns = sa.out != nullptr ? sa.out->installed_unix_ns : sa.in->installed_unix_ns;
+    if (const auto used = counters.last_used_ms.get(); used != 0)
+      status.last_used_unix_ns = now_ns - (now_ms > used ? now_ms - used : 0) * 1'000'000;
+    status.packets = counters.packets.get();
+    status.bytes = counters.bytes.get();
+    status.sequence = counters.last_sequence.get();
+    status.replayed = counters.replayed.get();
+    status.integrity_failed = counters.integrity_failed.get();
+    status.selector_mismatch = counters.selector_mismatch.get();
+    status.other_drops = counters.other_drops.get();
+    visit(status);
+  }
+}
+
+}  // namespace trunkgate

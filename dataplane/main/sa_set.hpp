@@ -1,0 +1,67 @@
+// The installed SAs: who they are, and how they get into and out of the workers' tables.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "dataplane/core/secret.hpp"
+#include "dataplane/state/tables.hpp"
+
+namespace trunkgate {
+
+// Control thread.
+class sa_set {
+ public:
+  sa_set(forwarding_tables& tables, const crypto_engines& engines, sequence_store& store, std::uint16_t workers)
+      : tables_(tables), engines_(engines), store_(store), workers_(workers) {}
+  ~sa_set();  // workers are gone by now
+
+  struct change;  // prepared, not yet visible
+  // Builds what `wanted` adds or changes (their keys are wiped). With `replace`, what it does not name goes. Nothing is
+  // visible before commit(). Fails with the SA's tunnel and child.
+  [[nodiscard]] result<std::unique_ptr<change>> prepare(std::deque<api::sa_record>& wanted,
+                                                        const std::vector<api::sa_record>& removed, bool replace);
+  // Fails only where memory ran out while an SA changed its selectors: that SA is gone, everything else is in force.
+  [[nodiscard]] result<void> commit(change& prepared);
+  void report(const std::function<void(const api::sa_status&)>& visit) const;
+
+ private:
+  using key = std::pair<api::sa_direction, std::uint32_t>;  // direction, SPI
+  struct entry {
+    std::unique_ptr<outbound_sa> out;
+    std::unique_ptr<inbound_sa> in;
+    [[nodiscard]] const api::sa_record& record() const { return out != nullptr ? out->record : in->record; }
+    [[nodiscard]] const sequence_identity& identity() const { return out != nullptr ? out->identity : in->identity; }
+  };
+  [[nodiscard]] result<entry> build(api::sa_record& record);
+  void insert(entry made);
+  // Out of the tables; it goes on living in `left`.
+  void take_out(const key& which, std::vector<entry>& left);
+  void retire(std::vector<entry>& left);
+
+  forwarding_tables& tables_;
+  const crypto_engines& engines_;
+  sequence_store& store_;
+  std::uint16_t workers_;
+  std::uint16_t next_owner_ = 0;
+  std::map<key, entry> installed_;
+
+ public:
+  struct change {
+    std::vector<entry> made;
+    std::vector<key> gone;
+    std::deque<api::sa_record> reshaped;  // same SA and key, other selectors: changed in place of the old one
+
+    change() = default;
+    change(const change&) = delete;
+    change& operator=(const change&) = delete;
+    ~change() {
+      for (auto& record : reshaped) wipe(record.key.data(), record.key.size());
+    }
+  };
+};
+
+}  // namespace trunkgate

@@ -1,0 +1,93 @@
+// classify: what is this packet, whose is it, and is it ESP for this gateway?
+#include "dataplane/packet/headers.hpp"
+#include "dataplane/packet/parse.hpp"
+#include "dataplane/stages/context.hpp"
+#include "dataplane/stages/inbound_lookup.hpp"
+
+namespace trunkgate {
+namespace {
+
+std::uint16_t find_port(const forwarding_tables& tables, std::uint16_t device, std::uint16_t vlan) noexcept {
+  for (std::uint16_t i = 0; i < port_limit; ++i) {
+    const auto& port = tables.ports[i];
+    if (port.present.load(std::memory_order_acquire) && port.device == device && port.vlan == vlan) return i;
+  }
+  return no_port;
+}
+
+// Ethernet and 802.1Q: finds the port and the EtherType. rx left the device's number in `egress`.
+drop_reason parse_frame(stage_context& context, rte_mbuf* packet, std::uint16_t& ethertype) noexcept {
+  auto& m = meta(packet);
+  const std::uint32_t size = rte_pktmbuf_data_len(packet);
+  if (size < sizeof(ethernet_header)) return drop_reason::frame_truncated;
+  const auto* frame = rte_pktmbuf_mtod(packet, const ethernet_header*);
+  ethertype = frame->ethertype.host();
+  m.l2_length = sizeof(ethernet_header);
+  std::uint16_t vlan = 0;
+  if (ethertype == ethertype_vlan) {
+    if (size < sizeof(ethernet_header) + sizeof(vlan_header)) return drop_reason::frame_truncated;
+    const auto* tag = rte_pktmbuf_mtod_offset(packet, const vlan_header*, sizeof(ethernet_header));
+    vlan = tag->tag.host() & 0xfff;
+    ethertype = tag->ethertype.host();
+    m.l2_length += sizeof(vlan_header);
+  }
+  if (m.path == static_cast<std::uint8_t>(path_id::from_box)) return drop_reason::none;  // our own kernel's
+  m.ingress = find_port(context.tables, m.egress, vlan);
+  m.egress = no_port;
+  if (m.ingress == no_port) return drop_reason::frame_unknown_vlan;
+  m.link_multicast = (frame->destination[0] & 1) != 0;
+  if (!m.link_multicast && frame->destination != context.tables.ports[m.ingress].mac)
+    return drop_reason::frame_not_for_us;
+  return drop_reason::none;
+}
+
+drop_reason parse_network(rte_mbuf* packet, std::uint16_t ethertype) noexcept {
+  auto& m = meta(packet);
+  if (ethertype == ethertype_arp) {
+    m.ip_version = 0;
+    return drop_reason::none;
+  }
+  if (ethertype != ethertype_ipv4 && ethertype != ethertype_ipv6) return drop_reason::frame_unknown_ethertype;
+  const std::span<const std::uint8_t> bytes{ip_header(packet),
+                                            static_cast<std::size_t>(rte_pktmbuf_data_len(packet)) - m.l2_length};
+  const bool checksum_good = (packet->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+  if (const auto wrong = parse_ip(bytes, m, checksum_good); wrong != drop_reason::none) return wrong;
+  if ((m.ip_version == 4) != (ethertype == ethertype_ipv4)) return drop_reason::ip_bad_version;
+  if (m.path != static_cast<std::uint8_t>(path_id::from_box) && source_is_martian(bytes, m.ip_version))
+    return drop_reason::ip_martian_source;
+  if (bytes.size() > m.ip_length) rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(bytes.size() - m.ip_length));
+  return drop_reason::none;
+}
+
+}  // namespace
+
+void classify(stage_context& context, std::span<rte_mbuf* const> burst) noexcept {
+  for (std::size_t i = 0; i < burst.size(); ++i) {
+    if (i + 4 < burst.size()) rte_prefetch0(rte_pktmbuf_mtod(burst[i + 4], const void*));
+    auto* packet = burst[i];
+    std::uint16_t ethertype = 0;
+    auto wrong = parse_frame(context, packet, ethertype);
+    if (wrong == drop_reason::none) wrong = parse_network(packet, ethertype);
+    if (wrong != drop_reason::none) {
+      context.drop(packet, wrong);
+      continue;
+    }
+    auto& m = meta(packet);
+    if (m.path == static_cast<std::uint8_t>(path_id::from_box)) {
+      context.go_on(packet, stage_id::classify);
+      continue;
+    }
+    const auto esp = find_inbound(context.tables, packet);
+    if (esp.drop != drop_reason::none) {
+      context.drop(packet, esp.drop);
+    } else if (esp.for_us) {
+      m.in_sa = esp.sa;
+      m.in_udp = esp.in_udp;
+      context.switch_path(packet, path_id::inbound_esp, stage_id::classify);
+    } else {
+      context.go_on(packet, stage_id::classify);
+    }
+  }
+}
+
+}  // namespace trunkgate

@@ -1,0 +1,151 @@
+// What a stage sees of the worker it runs on: the tables, the worker's own state, and the ways a packet can leave a
+// stage.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+
+#include <rte_ip_frag.h>
+#include <rte_mbuf.h>
+
+#include "dataplane/core/counter.hpp"
+#include "dataplane/core/drop_reason.hpp"
+#include "dataplane/packet/meta.hpp"
+#include "dataplane/stages/ids.hpp"
+#include "dataplane/stages/policer.hpp"
+#include "dataplane/state/flow_cache.hpp"
+#include "dataplane/state/tables.hpp"
+#include "drivers/crypto/engine.hpp"
+
+namespace trunkgate {
+
+inline constexpr std::size_t burst_limit = 256;  // packets a stage gets at once
+
+// Room for one value per packet of a burst. Not cleared: that would cost more than many a stage does.
+template <class T>
+class burst_array {
+ public:
+  static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
+  burst_array() noexcept {}
+  [[nodiscard]] T& operator[](std::size_t i) noexcept { return values_[i]; }
+  [[nodiscard]] std::span<T> first(std::size_t count) noexcept { return {values_.data(), count}; }
+
+ private:
+  union {
+    std::array<T, burst_limit> values_;
+  };
+};
+
+// Packets that wait at a stage for its next run. Fixed room: what does not fit is dropped by name.
+struct stage_queue {
+  static constexpr std::size_t room = 2048;
+  std::array<rte_mbuf*, room> packets;
+  std::size_t count = 0;
+};
+
+struct stage_counters {
+  counter packets, bursts, cycles;
+};
+
+// A neighbour the kernel should resolve, on its way to the control thread.
+struct alignas(4) resolve_request {
+  ip_address address;
+  std::uint16_t port = no_port;
+};
+
+// ICMP errors that icmp_error makes out of the packet it gets; kept in packet_meta::error.
+enum class icmp_error_kind : std::uint8_t { none, too_big, hop_limit_expired };
+
+// Where packets go that leave this worker; implemented by the pipeline over rings. Never blocks.
+struct worker_outlets {
+  void* pipeline;
+  bool (*hand_over)(void* pipeline, std::uint16_t to_worker, rte_mbuf* packet) noexcept;  // false: ring full
+  bool (*punt)(void* pipeline, rte_mbuf* packet) noexcept;                                // to the host thread
+  bool (*resolve)(void* pipeline, const resolve_request& request) noexcept;
+};
+
+struct stage_context {
+  // ---- inputs ----
+  forwarding_tables& tables;
+  const std::array<std::array<stage_id, stage_count>, path_count>& next;
+  worker_outlets outlets;
+  std::uint16_t worker;
+  std::uint32_t generation = 0;  // of the tables, read at the start of the turn
+  std::uint64_t now_ms = 0;      // since the process started
+  std::uint64_t now_tsc = 0;
+  rte_mempool* pool = nullptr;
+  // ---- the worker's own ----
+  flow_cache flows;
+  crypto_worker crypto;
+  iv_source ivs;
+  punt_policer policer;
+  rte_ip_frag_tbl* reassembly = nullptr;
+  rte_ip_frag_death_row death_row{};
+  std::array<stage_queue, stage_count> queues;
+  stage_queue waiting;  // for a neighbour's address
+  // ---- outputs ----
+  std::array<stage_counters, stage_count> stages;
+  std::array<counter, drop_reason_count> drops;
+  counter flow_hits, flow_misses, handed_over;
+  std::uint64_t icmp_errors_left = 0;  // of this second
+  std::uint64_t icmp_errors_second = 0;
+  std::uint64_t last_resolve_ms = 0;  // of a neighbour that had failed
+  std::array<counter, port_limit> punted;
+
+  // Puts the packet before `stage`.
+  void put(rte_mbuf* packet, stage_id stage) noexcept {
+    auto& queue = queues[static_cast<std::size_t>(stage)];
+    if (queue.count == stage_queue::room) return drop(packet, drop_reason::stage_queue_full);
+    queue.packets[queue.count++] = packet;
+  }
+  // The packet goes to what follows `from` on its path.
+  void go_on(rte_mbuf* packet, stage_id from) noexcept {
+    put(packet, next[meta(packet).path][static_cast<std::size_t>(from)]);
+  }
+  // The packet changes to another path and goes on behind `from` there.
+  void switch_path(rte_mbuf* packet, path_id path, stage_id from) noexcept {
+    meta(packet).path = static_cast<std::uint8_t>(path);
+    go_on(packet, from);
+  }
+  void drop(rte_mbuf* packet, drop_reason reason) noexcept {
+    drops[static_cast<std::size_t>(reason)].add(1);
+    rte_pktmbuf_free(packet);
+  }
+  // The packet goes on at `stage` of the worker that owns what it needs there.
+  void hand_over(rte_mbuf* packet, std::uint16_t to_worker, stage_id stage) noexcept {
+    meta(packet).stage = static_cast<std::uint8_t>(stage);
+    if (!outlets.hand_over(outlets.pipeline, to_worker, packet)) return drop(packet, drop_reason::handover_ring_full);
+    handed_over.add(1);
+  }
+  // The packet becomes an ICMP error to its sender; `mtu` for too_big. It counts as dropped.
+  void answer_error(rte_mbuf* packet, icmp_error_kind kind, std::uint16_t mtu = 0) noexcept {
+    auto& m = meta(packet);
+    const auto reason = kind == icmp_error_kind::too_big ? drop_reason::packet_too_big : drop_reason::hop_limit_expired;
+    drops[static_cast<std::size_t>(reason)].add(1);
+    m.error = static_cast<std::uint8_t>(kind);
+    m.error_mtu = mtu;
+    m.path = static_cast<std::uint8_t>(path_id::errors);
+    put(packet, stage_id::icmp_error);
+  }
+};
+
+// A stage takes the packets that wait before it and hands each one on, or drops it by name.
+using stage_function = void (*)(stage_context&, std::span<rte_mbuf* const>) noexcept;
+
+void classify(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
+void reassemble(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
+// Drops the fragments whose rest did not come in time; to be called now and then, with or without packets.
+void expire_fragments(stage_context& context) noexcept;
+void esp_decapsulate(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
+void verify_selectors(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
+void policy(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
+void mss_clamp(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
+void fragment(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
+void esp_encapsulate(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
+void icmp_error(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
+void punt(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
+void forward(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
+
+}  // namespace trunkgate

@@ -1,0 +1,208 @@
+// policy: the SPD's answer for each packet (RFC 4301 5.1, 5.2), from the flow cache or, once per flow, from the tables.
+#include "dataplane/packet/headers.hpp"
+#include "dataplane/stages/context.hpp"
+#include "dataplane/stages/flow.hpp"
+#include "dataplane/stages/inbound_lookup.hpp"
+
+namespace trunkgate {
+namespace {
+
+constexpr std::uint8_t no_path = static_cast<std::uint8_t>(path_id::count_);
+
+flow_verdict discard(drop_reason reason) noexcept { return {.path = no_path, .drop = reason}; }
+flow_verdict take(path_id path, std::uint16_t egress, adjacency* next_hop) noexcept {
+  return {.path = static_cast<std::uint8_t>(path), .egress = egress, .next_hop = next_hop};
+}
+
+// What IPv6 needs on a link. Solicitations and advertisements of neighbours never cross a router, so their hop limit is
+// still 255 (RFC 4861 7.1); our own multicast listener reports let switches pass them on (RFC 3810 5.2.13).
+bool is_neighbour_discovery(const packet_meta& m, std::uint8_t type, std::uint8_t hop_limit) noexcept {
+  constexpr std::uint8_t solicitation = 135, advertisement = 136, report = 131, done = 132, report_v2 = 143;
+  if (hop_limit == 255) return type == solicitation || type == advertisement;
+  return m.ingress == box_index && hop_limit == 1 && (type == report || type == done || type == report_v2);
+}
+
+// ICMP whose verdict is not that of the other packets of its addresses.
+special_packet special_of(rte_mbuf* packet, const packet_meta& m) noexcept {
+  const bool v6 = m.protocol == protocol_icmpv6 && m.ip_version == 6;
+  if ((!v6 && m.protocol != protocol_icmp) || m.fragment) return special_packet::none;
+  constexpr std::uint8_t redirect_v4 = 5, router_advertisement = 134, redirect_v6 = 137;
+  const auto* ip = ip_header(packet);
+  const std::uint8_t type = ip[m.l4_offset];
+  if (v6 ? type == router_advertisement || type == redirect_v6 : type == redirect_v4)
+    return special_packet::route_change;
+  return v6 && is_neighbour_discovery(m, type, ip[7]) ? special_packet::neighbour_discovery : special_packet::none;
+}
+
+bool is_ike(const flow_key& key) noexcept {
+  const auto ike = [](std::uint16_t port) { return port == port_ike || port == port_nat_traversal; };
+  return key.protocol == protocol_udp && key.has_ports != 0 && ike(key.source_port) && ike(key.destination_port);
+}
+
+// To be protected by `sa`: the way out is the way to the peer.
+flow_verdict protect_with(stage_context& context, outbound_sa* sa) noexcept {
+  const auto way = context.tables.routes->lookup(sa->record.remote, sa->record.spi);
+  switch (way.verdict) {
+    case route_verdict::forward:
+    case route_verdict::unresolved: break;
+    case route_verdict::unreachable: return discard(drop_reason::route_unreachable);
+    default: return discard(drop_reason::no_route);
+  }
+  auto verdict = take(path_id::outbound, way.port, way.next_hop);
+  verdict.sa = sa;
+  return verdict;
+}
+
+// A rule's or the default's answer where nothing demands protection.
+flow_verdict in_clear(const route_result& way, path_id path) noexcept {
+  if (path != path_id::bypass) return take(path, way.port, nullptr);
+  switch (way.verdict) {
+    case route_verdict::forward:
+    case route_verdict::unresolved: return take(path_id::bypass, way.port, way.next_hop);
+    case route_verdict::unreachable: return discard(drop_reason::route_unreachable);
+    case route_verdict::multicast: return discard(drop_reason::ip_multicast);
+    default: return discard(drop_reason::no_route);
+  }
+}
+
+// The ordered SPD: the operator's rules, then the SAs' selectors, then discard. `path`: where bypass leads.
+flow_verdict ask_spd(stage_context& context, const flow_key& key, const route_result& way, path_id path) noexcept {
+  const auto& tables = context.tables;
+  const std::uint16_t egress = path == path_id::to_box ? box_index : way.port;
+  const auto* rules = tables.rules.load(std::memory_order_acquire);
+  const auto* rule = rules == nullptr ? nullptr : rules->match(key, egress);
+  if (rule != nullptr) {
+    rule->flows->add(1);
+    if (rule->record.action == api::policy_action::discard) return discard(drop_reason::policy_discard);
+    if (rule->record.action == api::policy_action::bypass) return in_clear(way, path);
+  }
+  if (auto* sa = tables.selectors->match(key); sa != nullptr) return protect_with(context, sa);
+  if (rule != nullptr) return discard(drop_reason::no_sa);
+  // In clear, although the tunnel's other end would have had to protect it.
+  if (tables.selectors->match(key.reversed()) != nullptr) return discard(drop_reason::cleartext_must_be_protected);
+  // Where no way leads out, no rule could name the port.
+  if (path == path_id::bypass && way.verdict == route_verdict::none) return discard(drop_reason::no_route);
+  if (path == path_id::bypass && way.verdict == route_verdict::unreachable)
+    return discard(drop_reason::route_unreachable);
+  return discard(drop_reason::no_policy);
+}
+
+// From the kernel: it has chosen port and neighbour already.
+flow_verdict decide_from_box(stage_context& context, const flow_key& key) noexcept {
+  const route_result way{.verdict = route_verdict::forward, .port = key.egress};
+  if (key.special == special_packet::neighbour_discovery || is_ike(key)) return in_clear(way, path_id::from_box);
+  return ask_spd(context, key, way, path_id::from_box);
+}
+
+// Out of a tunnel: its selectors were the policy. It goes to the box, into another tunnel, or on in clear on this side.
+flow_verdict decide_decrypted(stage_context& context, const flow_key& key, const route_result& way) noexcept {
+  if (way.verdict == route_verdict::local) return take(path_id::to_box, box_index, nullptr);
+  if (auto* sa = context.tables.selectors->match(key); sa != nullptr) return protect_with(context, sa);
+  return in_clear(way, path_id::bypass);
+}
+
+flow_verdict decide(stage_context& context, rte_mbuf* packet, const flow_key& key, std::uint32_t hash) noexcept {
+  const auto& m = meta(packet);
+  if (m.ingress == box_index) return decide_from_box(context, key);
+  const auto way = context.tables.routes->lookup(destination_of(packet), hash);
+  const bool for_box =
+      way.verdict == route_verdict::local || way.verdict == route_verdict::multicast || m.link_multicast;
+  if (for_box && (key.special == special_packet::neighbour_discovery || is_ike(key)))
+    return take(path_id::to_box, box_index, nullptr);
+  // Also where a rule lets ICMP in: the kernel would believe it.
+  if (for_box && key.special == special_packet::route_change) return discard(drop_reason::route_change_refused);
+  if (m.decrypted) return decide_decrypted(context, key, way);
+  auto verdict = ask_spd(context, key, way, for_box ? path_id::to_box : path_id::bypass);
+  if (way.verdict == route_verdict::multicast && verdict.drop == drop_reason::no_policy)
+    verdict = discard(drop_reason::ip_multicast);
+  return verdict;
+}
+
+// RFC 1812 5.3.1, RFC 8200 3: a packet that goes through loses one hop. False: it was its last.
+bool spend_hop(rte_mbuf* packet, const packet_meta& m) noexcept {
+  auto* ip = ip_header(packet);
+  std::uint8_t& hops = m.ip_version == 4 ? ip[8] : ip[7];
+  if (hops <= 1) return false;
+  if (m.ip_version == 4) {
+    auto* header = reinterpret_cast<ipv4_header*>(ip);
+    const auto before = static_cast<std::uint16_t>(hops << 8 | header->protocol);
+    header->checksum = checksum_update(header->checksum, before, static_cast<std::uint16_t>(before - 0x100));
+  }
+  --hops;
+  return true;
+}
+
+void carry_out(stage_context& context, rte_mbuf* packet, const flow_verdict& verdict) noexcept {
+  auto& m = meta(packet);
+  if (verdict.drop != drop_reason::none) return context.drop(packet, verdict.drop);
+  const auto path = static_cast<path_id>(verdict.path);
+  // A chain of buffers is for the kernel only (see reassemble): the stages of the other paths need one piece.
+  if (packet->nb_segs != 1 && path != path_id::to_box)
+    return context.drop(packet, drop_reason::fragment_not_reassembled);
+  m.egress = verdict.egress;
+  m.next_hop = verdict.next_hop;
+  m.out_sa = verdict.sa;
+  if (verdict.sa != nullptr) {
+    verdict.sa->prefetch();
+    __builtin_prefetch(ip_header(packet) - outer_header_limit, 1);  // where the outer header will be
+  }
+  m.generation = context.generation;
+  const bool through = (path == path_id::outbound || path == path_id::bypass) && m.ingress != box_index;
+  if (through && !spend_hop(packet, m)) return context.answer_error(packet, icmp_error_kind::hop_limit_expired);
+  context.switch_path(packet, path, stage_id::policy);
+}
+
+// ARP passes between the wire and the kernel, and nowhere else.
+void pass_arp(stage_context& context, rte_mbuf* packet) noexcept {
+  const bool from_box = meta(packet).ingress == box_index;
+  context.switch_path(packet, from_box ? path_id::from_box : path_id::to_box, stage_id::policy);
+}
+
+// ESP inside what came out of an SA, for this gateway again: nested tunnels.
+bool enters_another_sa(stage_context& context, rte_mbuf* packet) noexcept {
+  auto& m = meta(packet);
+  if (!m.decrypted || (m.protocol != protocol_esp && m.destination_port != port_nat_traversal) || m.fragment)
+    return false;
+  const auto match = find_inbound(context.tables, packet);
+  if (match.sa == nullptr) return false;
+  m.in_sa = match.sa;
+  m.in_udp = match.in_udp;
+  m.path = static_cast<std::uint8_t>(path_id::inbound_esp);
+  context.put(packet, stage_id::esp_decapsulate);
+  return true;
+}
+
+}  // namespace
+
+void policy(stage_context& context, std::span<rte_mbuf* const> burst) noexcept {
+  burst_array<flow_key> keys;
+  burst_array<std::uint32_t> hashes;
+  for (std::size_t i = 0; i < burst.size(); ++i) {
+    if (meta(burst[i]).ip_version == 0) continue;
+    keys[i] = flow_key_of(burst[i]);
+    if (meta(burst[i]).ingress == box_index) keys[i].egress = meta(burst[i]).egress;
+    keys[i].special = special_of(burst[i], meta(burst[i]));
+    hashes[i] = flow_cache::hash(keys[i]);
+    context.flows.prefetch(hashes[i]);
+  }
+  for (std::size_t i = 0; i < burst.size(); ++i) {
+    auto* packet = burst[i];
+    if (meta(packet).ip_version == 0) {
+      pass_arp(context, packet);
+      continue;
+    }
+    meta(packet).flow_hash = hashes[i];
+    if (enters_another_sa(context, packet)) continue;
+    if (const auto* known = context.flows.find(keys[i], hashes[i], context.generation); known != nullptr) {
+      context.flow_hits.add(1);
+      carry_out(context, packet, *known);
+      continue;
+    }
+    context.flow_misses.add(1);
+    const auto verdict = decide(context, packet, keys[i], hashes[i]);
+    context.flows.store(keys[i], hashes[i], context.generation, verdict);
+    carry_out(context, packet, verdict);
+  }
+}
+
+}  // namespace trunkgate

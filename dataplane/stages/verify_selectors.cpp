@@ -1,0 +1,24 @@
+// verify_selectors: what came out of an SA must be what the SA may carry (RFC 4301 5.2 step 4).
+#include "dataplane/stages/context.hpp"
+#include "dataplane/stages/flow.hpp"
+
+namespace trunkgate {
+
+void verify_selectors(stage_context& context, std::span<rte_mbuf* const> burst) noexcept {
+  for (auto* packet : burst) {
+    auto& m = meta(packet);
+    auto& sa = *m.in_sa;
+    if (!selectors_allow(sa.record, flow_key_of(packet))) {
+      sa.counters.selector_mismatch.add(1);
+      context.drop(packet, drop_reason::selector_mismatch);
+      continue;
+    }
+    sa.counters.packets.add(1);
+    sa.counters.bytes.add(m.ip_length);
+    sa.counters.last_used_ms.set(context.now_ms);
+    m.in_sa = nullptr;
+    context.go_on(packet, stage_id::verify_selectors);
+  }
+}
+
+}  // namespace trunkgate
