@@ -1,0 +1,110 @@
+// What a configuration file says, as plain values: every default filled in, every name checked.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dataplane/core/ip.hpp"
+#include "dataplane/core/suite.hpp"
+
+namespace trunkgate {
+
+enum class busy_poll_mode : std::uint8_t { automatic, always, never };
+enum class driver_choice : std::uint8_t { automatic, af_packet, af_xdp, vfio, pcap, ring, null, memif, tap };
+enum class rule_action : std::uint8_t { bypass, discard, protect };
+
+struct gateway_settings {
+  std::string name;
+  unsigned workers = 0;  // 0: auto
+  busy_poll_mode busy_poll = busy_poll_mode::automatic;
+  bool hugepages = true;
+  std::uint32_t buffers = 0;  // 0: auto
+  std::uint32_t flow_entries = 0;
+  bool lab = false;
+};
+
+struct port_settings {
+  std::string name;
+  std::string device;
+  std::vector<ip_prefix> addresses;  // with their host bits
+  std::uint16_t mtu = 0;             // 0: the device's
+  std::uint16_t vlan = 0;            // 0: untagged
+  driver_choice driver = driver_choice::automatic;
+};
+
+struct route_settings {
+  ip_prefix to;
+  ip_address via;    // family none: directly connected
+  std::string port;  // empty: found from `via`
+};
+
+// Where a key is to be found; never the key.
+struct key_reference {
+  enum class kind : std::uint8_t { file, environment, credential };
+  kind from = kind::file;
+  std::string name;  // path, variable, or credential
+  std::string path;  // of this reference in the configuration: "tunnels.hq.children.lan.manual.out.key"
+  friend bool same_source(const key_reference& a, const key_reference& b) {
+    return a.from == b.from && a.name == b.name;
+  }
+};
+
+struct manual_sa {
+  std::uint32_t spi = 0;
+  key_reference key;
+};
+
+struct manual_keying {
+  esp_suite suite = esp_suite::aes256gcm16;
+  bool esn = false;
+  manual_sa out, in;
+};
+
+struct child_settings {
+  std::string name;
+  std::vector<ip_prefix> local, remote;  // masked
+  std::int16_t protocol = -1;            // -1: any
+  std::optional<std::uint16_t> local_port, remote_port;
+  std::uint32_t replay_window = 0;
+  manual_keying manual;
+};
+
+struct udp_encapsulation_settings {
+  bool enabled = false;
+  std::uint16_t local_port = 4500, peer_port = 4500;
+};
+
+struct tunnel_settings {
+  std::string name;
+  ip_address local, peer;
+  udp_encapsulation_settings udp_encapsulation;
+  std::vector<child_settings> children;
+};
+
+struct number_range {
+  std::uint16_t first = 0, last = 65535;
+  friend bool operator==(const number_range&, const number_range&) = default;
+};
+
+struct policy_settings {
+  std::string name;
+  std::string from = "any", to = "any";  // a port's name, "box", or "any"
+  ip_prefix source, destination;         // masked; family none: any
+  std::int16_t protocol = -1;            // -1: any
+  number_range source_ports, destination_ports;
+  rule_action action = rule_action::discard;
+  bool both_ways = false;
+};
+
+struct configuration {
+  gateway_settings gateway;
+  std::vector<port_settings> ports;
+  std::vector<route_settings> routes;
+  std::vector<tunnel_settings> tunnels;
+  std::vector<policy_settings> policies;
+  std::string directory;  // of the file: relative key files start here
+};
+
+}  // namespace trunkgate

@@ -1,0 +1,198 @@
+#include <array>
+
+#include "config/table.hpp"
+#include "dataplane/core/suite.hpp"
+
+namespace trunkgate {
+
+namespace {
+
+using words = std::string_view;
+
+// "aes256gcm16", "aes256gcm16-esn", ... in the order of the suites.
+struct suite_name_storage {
+  std::array<std::array<char, 32>, esp_suite_count * 2> bytes{};
+  std::array<std::size_t, esp_suite_count * 2> lengths{};
+};
+constexpr suite_name_storage suite_storage = [] {
+  suite_name_storage out;
+  for (std::size_t i = 0; i < esp_suite_count * 2; ++i) {
+    for (char c : esp_suites[i / 2].name) out.bytes[i][out.lengths[i]++] = c;
+    if (i % 2 == 1)
+      for (char c : std::string_view("-esn")) out.bytes[i][out.lengths[i]++] = c;
+  }
+  return out;
+}();
+constexpr auto suite_words = [] {
+  std::array<words, esp_suite_count * 2> out;
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = {suite_storage.bytes[i].data(), suite_storage.lengths[i]};
+  return out;
+}();
+
+constexpr words truth[] = {"true", "false"};
+constexpr words automatic[] = {"auto"};
+constexpr words any[] = {"any"};
+constexpr words busy_poll[] = {"auto", "always", "never"};
+constexpr words auto_or_never[] = {"auto", "never"};
+constexpr words drivers[] = {"auto", "af_packet", "af_xdp", "vfio", "pcap", "ring", "null", "memif", "tap"};
+constexpr words modes[] = {"tunnel"};
+constexpr words protocols[] = {"any", "tcp", "udp", "icmp", "ipv6-icmp", "sctp"};
+constexpr words actions[] = {"bypass", "discard", "protect"};
+
+constexpr value_schema word(std::span<const words> list) {
+  return {.scalar = {.syntax = scalar_syntax::word, .words = list}};
+}
+constexpr value_schema number(std::int64_t least, std::int64_t most, std::span<const words> list = {},
+                              std::string_view hint = {}) {
+  return {.scalar = {scalar_syntax::integer, list, least, most, hint}};
+}
+constexpr value_schema simple(scalar_syntax syntax, std::int64_t most = 0, std::span<const words> list = {}) {
+  return {.scalar = {.syntax = syntax, .words = list, .most = most}};
+}
+constexpr value_schema object(const object_schema& what) { return {.form = value_form::object, .object = &what}; }
+constexpr value_schema list_of(scalar_syntax syntax, std::size_t limit) {
+  return {.form = value_form::list, .scalar = {.syntax = syntax}, .limit = limit};
+}
+constexpr value_schema list_of(const object_schema& what) { return {.form = value_form::list, .object = &what}; }
+constexpr value_schema named(const object_schema& what, std::int64_t name_length = 63, std::size_t limit = 0) {
+  return {value_form::named_objects, {.syntax = scalar_syntax::name, .most = name_length}, &what, limit};
+}
+
+constexpr field_schema gateway_fields[] = {
+    {"name", simple(scalar_syntax::name, 63), true, "", "How the gateway calls itself in output and logs."},
+    {"workers", number(1, 64, automatic), false, "auto",
+     "Threads that move packets. `auto`: one per core that the process may use, less one, at least one."},
+    {"busy_poll", word(busy_poll), false, "auto",
+     "`always`: a worker never sleeps (line rate, a core each). `auto` and `never`: it waits for packets when there "
+     "are none."},
+    {"hugepages", word(auto_or_never), false, "auto",
+     "`never`: do not ask for them. `auto`: use them where there are any."},
+    {"buffers", number(1024, 16777216, automatic), false, "auto",
+     "Packet buffers in all. `auto`: by the number of ports and workers."},
+    {"flow_entries", number(64, 16777216), false, "65536", "Entries of each worker's flow cache."},
+    {"lab", word(truth), false, "false",
+     "Allows what belongs into a lab only: AES-GCM with keys by hand, of which RFC 8221 warns."},
+};
+constexpr object_schema gateway_schema{"The gateway as a whole. A change takes a restart of the data plane.",
+                                       gateway_fields};
+
+constexpr field_schema port_fields[] = {
+    {"device", simple(scalar_syntax::text, 127), true, "",
+     "The network interface (`eth0`), a PCI address (`0000:03:00.0`), or the arguments of a test driver."},
+    {"addresses", list_of(scalar_syntax::prefix, 8), false, "",
+     "The gateway's addresses on it, each with its prefix length."},
+    {"mtu", number(576, 9000), false, "",
+     "Largest IP packet; not given: the device's. At least 1280 where IPv6 is used."},
+    {"vlan", number(1, 4094), false, "", "IEEE 802.1Q tag of the port's frames; not given: untagged."},
+    {"driver", word(drivers), false, "auto", "What carries the packets. `auto`: the best path that the device offers."},
+};
+constexpr object_schema port_schema{
+    "Where packets come in and go out, by name: at most 12 characters, not `box` or `any`. At most 32 ports.",
+    port_fields};
+
+constexpr field_schema route_fields[] = {
+    {"to", simple(scalar_syntax::prefix), true, "", "Destination; `0.0.0.0/0` and `::/0` are the default routes."},
+    {"via", simple(scalar_syntax::address), false, "", "Next hop; not given: directly connected to `port`."},
+    {"port", simple(scalar_syntax::name, 12), false, "", "The port; not given: the one that reaches `via`."},
+};
+constexpr object_schema route_schema{"Static routes, each with `via`, `port`, or both.", route_fields};
+
+constexpr field_schema encapsulation_fields[] = {
+    {"local_port", number(1, 65535), false, "4500", "UDP port of the gateway."},
+    {"peer_port", number(1, 65535), false, "4500", "UDP port of the peer."},
+};
+constexpr object_schema encapsulation_schema{"ESP in UDP with ports other than 4500.", encapsulation_fields};
+
+constexpr field_schema key_fields[] = {
+    {"file", simple(scalar_syntax::text, 4095), false, "",
+     "A file with the key in hexadecimal, from the configuration's folder on."},
+    {"env", simple(scalar_syntax::text, 255), false, "", "An environment variable with the key in hexadecimal."},
+    {"credential", simple(scalar_syntax::name, 255), false, "",
+     "A systemd credential: a file of that name in `$CREDENTIALS_DIRECTORY`."},
+};
+constexpr object_schema key_schema{
+    "Where the key is: exactly one of these. The key itself never stands in the configuration. It is the suite's key "
+    "material in hexadecimal: the cipher's key, then the salt (GCM) or the authentication key.",
+    key_fields, true};
+
+constexpr field_schema manual_sa_fields[] = {
+    {"spi", number(256, 4294967295, {}, "0 to 255 are reserved (RFC 4303 2.1)"), true, "",
+     "Security parameters index, decimal or `0x` hexadecimal. 0 to 255 are reserved."},
+    {"key", object(key_schema), true, "", "Where the key is."},
+};
+constexpr object_schema manual_sa_schema{"One direction: `out` to the peer, `in` from it.", manual_sa_fields};
+
+constexpr field_schema manual_fields[] = {
+    {"esp",
+     {.scalar = {.syntax = scalar_syntax::word, .words = suite_words}},
+     true,
+     "",
+     "The ESP suite; `-esn` behind it: extended sequence numbers (RFC 4303 2.2.1)."},
+    {"out", object(manual_sa_schema), true, "", "The SA to the peer: the peer's `in`."},
+    {"in", object(manual_sa_schema), true, "", "The SA from the peer: the peer's `out`."},
+};
+constexpr object_schema manual_schema{"SAs with keys by hand.", manual_fields};
+
+constexpr field_schema child_fields[] = {
+    {"mode", word(modes), false, "tunnel", "ESP tunnel mode."},
+    {"local", list_of(scalar_syntax::prefix, 8), true, "", "What is protected on this side: 1 to 8 prefixes."},
+    {"remote", list_of(scalar_syntax::prefix, 8), true, "", "What is protected behind the peer: 1 to 8 prefixes."},
+    {"protocol", number(0, 255, protocols), false, "any", "Protects this upper-layer protocol only: a name or number."},
+    {"local_port", number(1, 65535), false, "", "Protects this port of this side only; needs tcp, udp or sctp."},
+    {"remote_port", number(1, 65535), false, "", "Protects this port behind the peer only; needs tcp, udp or sctp."},
+    {"replay_window", number(64, 65536), false, "4096", "Packets that may arrive late: a multiple of 64."},
+    {"manual", object(manual_schema), true, "", "The keys."},
+};
+constexpr object_schema child_schema{
+    "What the tunnel protects: one pair of SAs each, by name. Where selectors overlap, the child that stands first has "
+    "the "
+    "packet.",
+    child_fields};
+
+constexpr field_schema tunnel_fields[] = {
+    {"local", simple(scalar_syntax::address), true, "", "The gateway's outer address."},
+    {"peer", simple(scalar_syntax::address), true, "", "The peer's outer address."},
+    {"udp_encapsulation",
+     {.form = value_form::scalar_or_object,
+      .scalar = {.syntax = scalar_syntax::word, .words = truth},
+      .object = &encapsulation_schema},
+     false,
+     "false",
+     "ESP in UDP (RFC 3948), where a NAT is in between. `true`: port 4500 on both sides."},
+    {"children", named(child_schema), true, "", "What it protects."},
+};
+constexpr object_schema tunnel_schema{"IPsec tunnels, by name.", tunnel_fields};
+
+constexpr field_schema policy_fields[] = {
+    {"name", simple(scalar_syntax::name, 63), true, "", "The rule's name in output."},
+    {"from", simple(scalar_syntax::name, 63), false, "any",
+     "Where the packet comes in: a port, `box` (the gateway itself), or `any`."},
+    {"to", simple(scalar_syntax::name, 63), false, "any", "Where its route leads: a port, `box`, or `any`."},
+    {"source", simple(scalar_syntax::prefix, 0, any), false, "any", "Source addresses."},
+    {"destination", simple(scalar_syntax::prefix, 0, any), false, "any", "Destination addresses."},
+    {"protocol", number(0, 255, protocols), false, "any", "Upper-layer protocol: a name or number."},
+    {"source_ports", simple(scalar_syntax::port_range, 0, any), false, "any",
+     "One port or a range; needs tcp, udp or sctp."},
+    {"destination_ports", simple(scalar_syntax::port_range, 0, any), false, "any",
+     "One port or a range; needs tcp, udp or sctp."},
+    {"action", word(actions), true, "",
+     "`bypass`: passes in clear. `discard`: dropped. `protect`: only as the tunnels' selectors say."},
+    {"both_ways", word(truth), false, "false", "The same for packets the other way: everything above swapped."},
+};
+constexpr object_schema policy_schema{
+    "Ordered rules, the first that matches counts. They come before the tunnels' selectors; what no rule and no tunnel "
+    "names "
+    "is dropped.",
+    policy_fields};
+
+constexpr field_schema configuration_fields[] = {
+    {"gateway", object(gateway_schema), true, "", ""},   {"ports", named(port_schema, 12, 32), true, "", ""},
+    {"routes", list_of(route_schema), false, "", ""},    {"tunnels", named(tunnel_schema), false, "", ""},
+    {"policies", list_of(policy_schema), false, "", ""},
+};
+
+}  // namespace
+
+constexpr object_schema configuration_schema{"", configuration_fields};
+
+}  // namespace trunkgate

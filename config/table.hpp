@@ -1,0 +1,60 @@
+// The shape of the configuration table: objects have fields, fields have values, values are scalars or more objects.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace trunkgate {
+
+enum class scalar_syntax : std::uint8_t {
+  word,        // one of `words` and nothing else
+  integer,     // least to most; decimal, or hexadecimal behind 0x
+  name,        // letters, digits, - and _; at most `most` characters
+  text,        // anything; at most `most` characters
+  address,     // IPv4 or IPv6
+  prefix,      // with or without a length
+  port_range,  // "443" or "1024-65535"
+};
+
+struct scalar_schema {
+  scalar_syntax syntax = scalar_syntax::word;
+  std::span<const std::string_view> words{};  // allowed besides what `syntax` describes
+  std::int64_t least = 0, most = 0;
+  std::string_view hint{};  // shown when the value is none of these
+};
+
+enum class value_form : std::uint8_t { scalar, list, object, named_objects, scalar_or_object };
+
+struct object_schema;
+
+struct value_schema {
+  value_form form = value_form::scalar;
+  scalar_schema scalar{};                 // of the value, of a list's elements, or of the names of named_objects
+  const object_schema* object = nullptr;  // of the value or of the elements
+  std::size_t limit = 0;                  // elements at most; 0: no limit
+};
+
+struct field_schema {
+  std::string_view key;
+  value_schema value;
+  bool required = false;
+  std::string_view fallback{};  // what it is if it is not given, as it would be written
+  std::string_view meaning;
+};
+
+struct object_schema {
+  std::string_view meaning;
+  std::span<const field_schema> fields;
+  bool secret_reference = false;  // exactly one of the fields; a value in its place may be a key and is never shown
+
+  [[nodiscard]] constexpr const field_schema* find(std::string_view key) const {
+    for (const auto& field : fields)
+      if (field.key == key) return &field;
+    return nullptr;
+  }
+};
+
+extern const object_schema configuration_schema;
+
+}  // namespace trunkgate
