@@ -1,0 +1,81 @@
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+
+#include "config/load.hpp"
+#include "controlplane/cli/event_log.hpp"
+#include "controlplane/cli/supervisor.hpp"
+#include "controlplane/cli/verbs.hpp"
+#include "controlplane/policy/compile.hpp"
+#include "dataplane/api/run_directory.hpp"
+#include "dataplane/core/sequence_file.hpp"
+
+namespace trunkgate {
+
+namespace {
+
+int fail(const std::string& reason) {
+  std::cerr << "trunkgate run: " << reason << "\n";
+  return exit_failed;
+}
+
+// A configuration that is wrong from the start is told once, and not at each of many restarts.
+result<void> check_configuration(const std::string& file) {
+  const auto read = load_configuration(file);
+  std::cerr << format_diagnostics(read);
+  if (!read.config) return failure(file + " has errors");
+  if (auto records = compile(*read.config); !records) return std::unexpected(records.error());
+  return {};
+}
+
+// Two gateways on one folder would take the socket and the netdevs from each other. Held until this process ends.
+result<void> lock_directory(const std::string& directory) {
+  const std::string path = directory + "/lock";
+  const int lock = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock < 0) return system_failure("open " + path);
+  if (::flock(lock, LOCK_EX | LOCK_NB) == 0) return {};
+  if (errno != EWOULDBLOCK) return system_failure("lock " + path);
+  return failure("a gateway runs already in " + directory +
+                 ": stop it first, or give this one a folder (--run-dir DIR)");
+}
+
+}  // namespace
+
+int run_supervised(const arguments& given) {
+  const auto file = given.value("config", "/etc/trunkgate/trunkgate.yaml");
+  const auto directory = api::run_directory(given.value("run-dir"));
+  if (auto checked = check_configuration(file); !checked) return fail(checked.error().reason);
+
+  std::vector<supervised_program> programs{
+      {.name = "trunkgate-dataplane",
+       .command = {companion_path("trunkgate-dataplane"), "--run-dir", directory},
+       .sees_environment = false},
+      {.name = "trunkgated",
+       .command = {companion_path("trunkgated"), "--config", file, "--run-dir", directory},
+       .reloads = true},
+  };
+  for (const auto& program : programs)
+    if (::access(program.command.front().c_str(), X_OK) != 0)
+      return fail(system_failure(program.command.front()).error().reason);
+  std::error_code refused;
+  std::filesystem::create_directories(directory, refused);
+  if (refused) return fail("make " + directory + ": " + refused.message());
+
+  if (auto locked = lock_directory(directory); !locked) return fail(locked.error().reason);
+
+  auto sequences = create_sequence_file();
+  if (!sequences) return fail(sequences.error().reason);
+  programs.front().inherited = *sequences;
+  programs.front().inherited_variable = sequence_descriptor_variable;
+
+  start_event_log("trunkgate", std::getenv("JOURNAL_STREAM") != nullptr);
+  auto ended = supervisor(std::move(programs)).run();
+  return ended ? exit_well : fail(ended.error().reason);
+}
+
+}  // namespace trunkgate

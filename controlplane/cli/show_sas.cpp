@@ -1,0 +1,123 @@
+#include <cstdio>
+
+#include "controlplane/cli/show.hpp"
+#include "controlplane/cli/text.hpp"
+
+namespace trunkgate {
+
+namespace {
+
+struct sa_view {
+  severity how;
+  std::string_view state, reason;
+};
+
+// What the figures say about the SA; only the first two are trouble.
+sa_view judge(const api::sa_status& sa) {
+  const auto last = sa.esn != 0 ? UINT64_MAX : UINT32_MAX;  // RFC 4303 3.3.3: the number must not cycle
+  if (sa.direction == api::sa_direction::outbound && sa.sequence >= last)
+    return {severity::problem, "down", "its sequence numbers are used up: give it a new key"};
+  if (sa.direction == api::sa_direction::inbound && sa.packets == 0 && sa.integrity_failed > 0)
+    return {severity::problem, "down", "no packet passes its integrity check: the peer has another key or suite"};
+  if (sa.integrity_failed > 0) return {severity::notable, "up", "some packets failed their integrity check"};
+  if (sa.selector_mismatch > 0) return {severity::notable, "up", "the peer sends packets outside the child's networks"};
+  if (sa.packets == 0) return {severity::fine, "idle", ""};
+  return {severity::fine, "up", ""};
+}
+
+std::uint64_t drops(const api::sa_status& sa) {
+  return sa.replayed + sa.integrity_failed + sa.selector_mismatch + sa.other_drops;
+}
+
+json_object prefixes(const std::array<ip_prefix, api::prefixes_per_side>& all, std::uint16_t count) {
+  auto out = json_object::array();
+  for (std::size_t i = 0; i < std::min<std::size_t>(count, all.size()); ++i) out.push_back(to_string(all[i]));
+  return out;
+}
+
+std::string_view direction_text(api::sa_direction direction) {
+  return direction == api::sa_direction::outbound ? "out" : "in";
+}
+
+std::string suite_text(const api::sa_status& sa) {
+  const auto index = static_cast<std::size_t>(sa.suite);
+  auto name = index < esp_suite_count ? std::string(info(sa.suite).name) : "unknown";
+  return name + (sa.esn != 0 ? " esn" : "") + (sa.udp_encapsulation != 0 ? " udp" : "");
+}
+
+std::string spi_text(std::uint32_t spi) {
+  char buffer[16];
+  std::snprintf(buffer, sizeof buffer, "0x%08x", spi);
+  return buffer;
+}
+
+json_object object(const api::sa_status& sa) {
+  const auto view = judge(sa);
+  const auto index = static_cast<std::size_t>(sa.suite);
+  return {{"tunnel", sa.tunnel.view()},
+          {"child", sa.child.view()},
+          {"direction", direction_text(sa.direction)},
+          {"state", view.state},
+          {"reason", view.reason},
+          {"suite", index < esp_suite_count ? info(sa.suite).name : "unknown"},
+          {"esn", sa.esn != 0},
+          {"udp_encapsulation", sa.udp_encapsulation != 0},
+          {"local_port", sa.local_port},
+          {"remote_port", sa.remote_port},
+          {"spi", spi_text(sa.spi)},
+          {"local", to_string(sa.local)},
+          {"remote", to_string(sa.remote)},
+          {"local_prefixes", prefixes(sa.local_prefixes, sa.local_count)},
+          {"remote_prefixes", prefixes(sa.remote_prefixes, sa.remote_count)},
+          {"protocol", protocol_text(sa.protocol)},
+          {"local_ports", range_text(sa.local_ports)},
+          {"remote_ports", range_text(sa.remote_ports)},
+          {"replay_window", sa.replay_window},
+          {"worker", sa.worker},
+          {"engine", sa.engine.view()},
+          {"installed_unix_ns", sa.installed_unix_ns},
+          {"last_used_unix_ns", sa.last_used_unix_ns},
+          {"packets", sa.packets},
+          {"bytes", sa.bytes},
+          {"sequence", sa.sequence},
+          {"replayed", sa.replayed},
+          {"integrity_failed", sa.integrity_failed},
+          {"selector_mismatch", sa.selector_mismatch},
+          {"other_drops", sa.other_drops}};
+}
+
+}  // namespace
+
+listing list_sas(std::span<const api::sa_status> sas, std::uint64_t now_ns) {
+  using enum table::alignment;
+  listing out{.short_view = table({{"TUNNEL"},
+                                   {"CHILD"},
+                                   {"DIR"},
+                                   {"STATE"},
+                                   {"SUITE"},
+                                   {"PACKETS", right},
+                                   {"BYTES", right},
+                                   {"DROPS", right},
+                                   {"WORKER", right},
+                                   {"USED", right},
+                                   {"REASON"}})};
+  std::size_t down = 0;
+  for (const auto& sa : sas) {
+    const auto view = judge(sa);
+    down += view.how == severity::problem ? 1 : 0;
+    std::string reason(view.reason);
+    if (!reason.empty()) reason += " (trunkgate show sas " + std::string(sa.tunnel.view()) + " detail)";
+    const auto used = sa.last_used_unix_ns;
+    out.short_view.add(view.how, {std::string(sa.tunnel.view()), std::string(sa.child.view()),
+                                  std::string(direction_text(sa.direction)), std::string(view.state), suite_text(sa),
+                                  std::to_string(sa.packets), bytes_text(sa.bytes), std::to_string(drops(sa)),
+                                  std::to_string(sa.worker),
+                                  used == 0 ? "" : age_text(now_ns > used ? now_ns - used : 0) + " ago", reason});
+    out.objects.push_back(object(sa));
+  }
+  out.something_down = down > 0;
+  out.summary = std::to_string(sas.size()) + " SAs, " + std::to_string(down) + " down";
+  return out;
+}
+
+}  // namespace trunkgate

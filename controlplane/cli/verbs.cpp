@@ -1,0 +1,88 @@
+#include "controlplane/cli/verbs.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+
+#include "controlplane/cli/show.hpp"
+
+namespace trunkgate {
+
+namespace {
+
+constexpr option_row run_dir_row{"run-dir", "DIR",
+                                 "where the daemons' sockets are (TRUNKGATE_RUN_DIR, or /run/trunkgate)"};
+
+constexpr option_row run_options[] = {
+    {"config", "FILE", "the configuration (/etc/trunkgate/trunkgate.yaml)"},
+    run_dir_row,
+};
+constexpr option_row show_options[] = {
+    {"json", "", "stable, documented fields for programs"},
+    {"wide", "", "lines longer than the terminal"},
+    {"no-color", "", "no colours, as with NO_COLOR in the environment"},
+    run_dir_row,
+    {"socket", "FILE", "the data plane's socket itself"},
+};
+constexpr option_row doctor_options[] = {
+    {"json", "", "stable, documented fields for programs"},
+    {"no-color", "", "no colours, as with NO_COLOR in the environment"},
+};
+constexpr option_row schema_options[] = {
+    {"json", "", "JSON Schema, for editors"},
+    {"markdown", "", "the reference in docs/configuration.md"},
+};
+
+int print_completion(const arguments& given) {
+  if (given.words.front() != "bash") {
+    std::cerr << "trunkgate: completion is made for bash only\n";
+    return exit_failed;
+  }
+  std::cout << bash_completion();
+  return exit_well;
+}
+
+int print_version(const arguments&) {
+  std::cout << "trunkgate " TRUNKGATE_VERSION "\n";
+  return exit_well;
+}
+
+int print_help(const arguments& given) {
+  if (given.words.empty()) {
+    std::cout << help_text();
+    return exit_well;
+  }
+  if (const auto* one = find_verb(given.words.front())) {
+    std::cout << help_text(*one);
+    return exit_well;
+  }
+  std::cerr << "trunkgate: there is no command \"" << given.words.front() << "\" (trunkgate help)\n";
+  return exit_failed;
+}
+
+constexpr verb all_verbs[] = {
+    {"run", "", "runs the data plane and the control daemon in the foreground", 0, 0, run_options, run_supervised},
+    {"check", "FILE", "tells every error in a configuration; needs no daemon", 1, 1, {}, run_check},
+    {"show", "SUBJECT [NAME] [detail]", "what the data plane holds", 1, 3, show_options, run_show},
+    {"doctor", "", "what this machine gives, and what is missing", 0, 0, doctor_options, run_doctor},
+    {"schema", "", "what a configuration may hold", 0, 0, schema_options, run_schema},
+    {"bench", "...", "measures this machine (trunkgate bench --help)", 0, 0, {}, run_bench, true},
+    {"completion", "bash", "a completion script for the shell", 1, 1, {}, print_completion},
+    {"version", "", "the version", 0, 0, {}, print_version},
+    {"help", "[COMMAND]", "this text, or a command's options", 0, 1, {}, print_help},
+};
+
+}  // namespace
+
+std::span<const verb> verbs() { return all_verbs; }
+
+const verb* find_verb(std::string_view name) {
+  const auto* found = std::ranges::find(all_verbs, name, &verb::name);
+  return found == std::end(all_verbs) ? nullptr : found;
+}
+
+std::string companion_path(std::string_view program) {
+  return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / program).string();
+}
+
+}  // namespace trunkgate

@@ -1,0 +1,50 @@
+// Keeps the data plane's state equal to the configuration: installs it, again after either side restarted, and on
+// reload.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "config/load.hpp"
+#include "controlplane/installer/installer.hpp"
+
+namespace trunkgate {
+
+class control_daemon {
+ public:
+  // `checked` is what `file` said at start, and compiles.
+  control_daemon(std::string file, configuration checked, std::string socket_path);
+
+  // Returns after SIGTERM or SIGINT.
+  void run();
+
+ private:
+  boost::asio::awaitable<void> serve();
+  boost::asio::awaitable<void> handle_signals();
+  // Waits until the data plane goes away (true) or a reload is wanted (false).
+  boost::asio::awaitable<bool> wait_for_loss_or_reload(const installer& door);
+  boost::asio::awaitable<void> pause();
+
+  void reload();
+  [[nodiscard]] bool apply(installer& door);
+  [[nodiscard]] bool install(installer& door, compiled records, bool is_reload);
+  // The same trouble again and again is logged once.
+  void log_trouble(std::string_view event, const std::string& reason);
+
+  std::string file_, socket_path_;
+  configuration running_;
+  std::optional<configuration> candidate_;  // read on reload, not yet taken by the data plane
+  std::string last_trouble_;
+  std::chrono::milliseconds next_pause_;
+
+  boost::asio::io_context loop_{1};
+  boost::asio::signal_set signals_;
+  boost::asio::steady_timer reload_wanted_;  // never expires; cancelled to wake the waiter
+};
+
+}  // namespace trunkgate

@@ -1,0 +1,140 @@
+#include "controlplane/installer/installer.hpp"
+
+#include <future>
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/controlplane/recording_peer.hpp"
+
+namespace trunkgate {
+namespace {
+
+using api::message_type;
+using outcome = installer::outcome;
+
+compiled sample() {
+  compiled records;
+  records.gateway.gateway_name = api::name("hq");
+  records.gateway.workers = 2;
+  for (const char* name : {"wan", "lan"}) {
+    api::port_record port;
+    port.port = api::name(name);
+    port.address_count = 1;
+    port.addresses[0] = parse_ip_prefix("203.0.113.2/24").value();
+    records.ports.push_back(port);
+  }
+  api::route_record route;
+  route.destination = parse_ip_prefix("0.0.0.0/0").value();
+  route.via = parse_ip_address("203.0.113.1").value();
+  records.routes.push_back(route);
+  api::policy_record policy;
+  policy.policy = api::name("to-partner");
+  policy.action = api::policy_action::bypass;
+  records.policies.push_back(policy);
+  for (auto direction : {api::sa_direction::outbound, api::sa_direction::inbound}) {
+    api::sa_record sa;
+    sa.tunnel = api::name("branch");
+    sa.direction = direction;
+    sa.spi = direction == api::sa_direction::outbound ? 0x1001 : 0x1002;
+    sa.key_length = 36;
+    sa.key.fill(0x5a);
+    records.sas.push_back(sa);
+  }
+  return records;
+}
+
+// The installer against a peer that answers in another thread.
+struct conversation {
+  scratch_folder folder;
+  std::string path = folder / "dataplane.sock";
+  recording_peer peer{path};
+
+  std::pair<installer::report, std::vector<recording_peer::request>> run(std::optional<message_type> refused = {},
+                                                                         std::string_view reason = "") {
+    auto served = std::async(std::launch::async, [&] {
+      return peer.accept() ? peer.serve_batch(refused, reason) : std::vector<recording_peer::request>{};
+    });
+    auto door = installer::connect(path);
+    EXPECT_TRUE(door);
+    auto report = door->install(sample());
+    return {report, served.get()};
+  }
+};
+
+std::vector<message_type> types(const std::vector<recording_peer::request>& requests) {
+  std::vector<message_type> out;
+  for (const auto& request : requests) out.push_back(request.type);
+  return out;
+}
+
+TEST(installer, sends_one_batch_in_order) {
+  conversation talk;
+  const auto [report, requests] = talk.run();
+  EXPECT_EQ(report.what, outcome::installed) << report.reason;
+  using enum message_type;
+  EXPECT_EQ(types(requests), (std::vector{batch_begin, put_gateway, put_port, put_port, put_route, put_policy, put_sa,
+                                          put_sa, batch_commit}));
+}
+
+TEST(installer, sends_the_records_byte_for_byte) {
+  conversation talk;
+  const auto [report, requests] = talk.run();
+  ASSERT_EQ(requests.size(), 9u);
+  const auto sent = sample();
+  EXPECT_EQ(requests[0].body, std::vector<std::uint8_t>{1});  // replace
+  EXPECT_EQ(requests[1].as<api::gateway_record>(), sent.gateway);
+  EXPECT_EQ(requests[2].as<api::port_record>(), sent.ports[0]);
+  EXPECT_EQ(requests[3].as<api::port_record>(), sent.ports[1]);
+  EXPECT_EQ(requests[4].as<api::route_record>(), sent.routes[0]);
+  EXPECT_EQ(requests[5].as<api::policy_record>(), sent.policies[0]);
+  EXPECT_EQ(requests[6].as<api::sa_record>(), sent.sas[0]);
+  EXPECT_EQ(requests[7].as<api::sa_record>(), sent.sas[1]);
+  EXPECT_TRUE(requests[8].body.empty());
+}
+
+TEST(installer, gives_the_reason_of_a_refusal_and_never_commits) {
+  conversation talk;
+  const auto [report, requests] = talk.run(message_type::put_port, "port wan: there is no device eth7");
+  EXPECT_EQ(report.what, outcome::refused);
+  EXPECT_EQ(report.reason, "port wan: there is no device eth7");
+  EXPECT_EQ(types(requests),
+            (std::vector{message_type::batch_begin, message_type::put_gateway, message_type::put_port}));
+}
+
+TEST(installer, gives_the_reason_of_a_refused_commit) {
+  conversation talk;
+  const auto [report, requests] =
+      talk.run(message_type::batch_commit, "gateway: workers needs a restart of the data plane");
+  EXPECT_EQ(report.what, outcome::refused);
+  EXPECT_EQ(report.reason, "gateway: workers needs a restart of the data plane");
+}
+
+TEST(installer, tells_a_lost_connection_from_a_refusal) {
+  scratch_folder folder;
+  recording_peer peer(folder / "socket");
+  auto served = std::async(std::launch::async, [&] {
+    if (peer.accept()) peer.take_one_and_hang_up();
+  });
+  auto door = installer::connect(folder / "socket");
+  ASSERT_TRUE(door);
+  const auto report = door->install(sample());
+  EXPECT_EQ(report.what, outcome::lost);
+  EXPECT_FALSE(report.reason.empty());
+}
+
+TEST(installer, reaches_a_data_plane_that_was_started_anew) {
+  scratch_folder folder;
+  const auto path = folder / "socket";
+  EXPECT_FALSE(installer::connect(path));
+  for (int life = 0; life < 2; ++life) {
+    recording_peer peer(path);
+    auto served = std::async(std::launch::async, [&] { return peer.accept() ? peer.serve_batch().size() : 0; });
+    auto door = installer::connect(path);
+    ASSERT_TRUE(door);
+    EXPECT_EQ(door->install(sample()).what, outcome::installed);
+    EXPECT_EQ(served.get(), 9u);
+  }
+}
+
+}  // namespace
+}  // namespace trunkgate
