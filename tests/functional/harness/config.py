@@ -1,0 +1,132 @@
+"""Configurations as the tests need them: tunnels with manual keys, and the YAML file with its key files."""
+
+import copy
+import dataclasses
+import hashlib
+import itertools
+import os
+
+import yaml
+
+
+@dataclasses.dataclass(frozen=True)
+class Suite:
+    name: str
+    cipher_key: int
+    salt: int
+    auth_key: int
+    iv: int
+    icv: int
+    block: int
+
+    @property
+    def aead(self):
+        return self.salt > 0
+
+    @property
+    def key_material(self):
+        return self.cipher_key + self.salt + self.auth_key
+
+
+SUITES = {s.name: s for s in (
+    Suite("aes128gcm16", 16, 4, 0, 8, 16, 4),
+    Suite("aes256gcm16", 32, 4, 0, 8, 16, 4),
+    Suite("aes128cbc-sha1", 16, 0, 20, 16, 12, 16),
+    Suite("aes256cbc-sha1", 32, 0, 20, 16, 12, 16),
+    Suite("aes128cbc-sha256", 16, 0, 32, 16, 16, 16),
+    Suite("aes256cbc-sha256", 32, 0, 32, 16, 16, 16),
+)}
+
+_spis = itertools.count(0x1001)
+
+
+def test_key(spi, length):
+    """Keys differ from SA to SA and are the same in every run."""
+    return hashlib.shake_256(b"trunkgate test key %d" % spi).digest(length)
+
+
+@dataclasses.dataclass
+class Child:
+    """A child with a manual pair of SAs; out and in as the gateway that has it in its configuration sees them."""
+    name: str
+    local: list
+    remote: list
+    suite: str = "aes256gcm16"
+    esn: bool = True
+    replay_window: int = 4096
+    out_spi: int = dataclasses.field(default_factory=lambda: next(_spis))
+    in_spi: int = dataclasses.field(default_factory=lambda: next(_spis) + 0x10000)
+    extra: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def esp(self):
+        return self.suite + ("-esn" if self.esn else "")
+
+    @property
+    def out_key(self):
+        return test_key(self.out_spi, SUITES[self.suite].key_material)
+
+    @property
+    def in_key(self):
+        return test_key(self.in_spi, SUITES[self.suite].key_material)
+
+
+@dataclasses.dataclass
+class Tunnel:
+    name: str
+    local: str
+    peer: str
+    children: list
+    udp: object = False  # False, True, or (local port, peer port)
+
+    def mirrored(self, **changes):
+        """The same tunnel as the other gateway has it; `changes` where it sees other addresses (behind a NAT)."""
+        children = []
+        for child in self.children:
+            other = copy.copy(child)
+            other.local, other.remote = child.remote, child.local
+            other.out_spi, other.in_spi = child.in_spi, child.out_spi
+            children.append(other)
+        udp = tuple(reversed(self.udp)) if isinstance(self.udp, tuple) else self.udp
+        tunnel = Tunnel(self.name, self.peer, self.local, children, udp)
+        for key, value in changes.items():
+            setattr(tunnel, key, value)
+        return tunnel
+
+    def child(self, name):
+        return next(c for c in self.children if c.name == name)
+
+
+def _child_settings(tunnel, child, directory):
+    manual = {"esp": child.esp}
+    for direction, spi, key in (("out", child.out_spi, child.out_key), ("in", child.in_spi, child.in_key)):
+        file = f"{tunnel.name}-{child.name}-{direction}.key"
+        with open(os.open(os.path.join(directory, file), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
+            f.write(key.hex() + "\n")
+        manual[direction] = {"spi": spi, "key": {"file": file}}
+    settings = {"mode": "tunnel", "local": child.local, "remote": child.remote, "replay_window": child.replay_window}
+    return {**settings, **child.extra, "manual": manual}
+
+
+def write(directory, ports, tunnels=(), policies=(), routes=(), name="gw", workers=1, **gateway):
+    """Writes trunkgate.yaml and the key files into the directory; returns the file's path."""
+    os.makedirs(directory, exist_ok=True)
+    document = {"gateway": {"name": name, "workers": workers, "lab": True, "hugepages": "never", **gateway},
+                "ports": ports}
+    if routes:
+        document["routes"] = [dict(zip(("to", "via", "port"), route)) for route in routes]
+    if tunnels:
+        document["tunnels"] = {}
+        for tunnel in tunnels:
+            udp = tunnel.udp
+            if isinstance(udp, tuple):
+                udp = {"local_port": udp[0], "peer_port": udp[1]}
+            document["tunnels"][tunnel.name] = {
+                "local": tunnel.local, "peer": tunnel.peer, "udp_encapsulation": udp,
+                "children": {c.name: _child_settings(tunnel, c, directory) for c in tunnel.children}}
+    if policies:
+        document["policies"] = list(policies)
+    path = os.path.join(directory, "trunkgate.yaml")
+    with open(path, "w") as f:
+        yaml.safe_dump(document, f, sort_keys=False)
+    return path
