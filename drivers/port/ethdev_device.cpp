@@ -113,9 +113,10 @@ result<void> ethdev_device::set_up(const port_options& options, port_description
     configuration.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
     configuration.rx_adv_conf.rss_conf.rss_hf = hash;
   }
-  configuration.txmode.offloads =
-      info.tx_offload_capa & (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
-  description.ipv4_checksum_tx = (configuration.txmode.offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0;
+  // What the device verified is not verified again. Its transmit checksum would save nothing: the outer header's comes
+  // from a sum that the SA keeps.
+  configuration.rxmode.offloads = info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
+  configuration.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
   takes_chains_ = (configuration.txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) != 0;
   if (const int failed = rte_eth_dev_configure(id_, description.rx_queues, description.tx_queues, &configuration);
       failed != 0)

@@ -31,9 +31,8 @@ struct port_description {
   mac_address mac{};
   std::uint16_t mtu = 1500;
   std::uint16_t rx_queues = 1, tx_queues = 1;
-  bool rss = false;               // the device spreads flows over rx_queues
-  bool ipv4_checksum_tx = false;  // fills the IPv4 header checksum for RTE_MBUF_F_TX_IP_CKSUM
-  std::string netdev;             // the kernel's name for it; empty if the kernel does not see it
+  bool rss = false;    // the device spreads flows over rx_queues
+  std::string netdev;  // the kernel's name for it; empty if the kernel does not see it
 };
 
 struct port_counters {  // packets and bytes that the driver saw; *_dropped: lost in the device, the kernel or for want
