@@ -10,7 +10,7 @@
 namespace trunkgate {
 
 inline constexpr std::size_t configuration_size_limit = 16u << 20;
-inline constexpr int configuration_depth_limit = 12;  // the schema needs eight
+inline constexpr int configuration_depth_limit = 12;  // the schema needs nine
 
 struct place {
   int line = 0, column = 0;  // from 1

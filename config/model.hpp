@@ -1,6 +1,7 @@
 // What a configuration file says, as plain values: every default filled in, every name checked.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -23,6 +24,7 @@ struct gateway_settings {
   std::uint32_t buffers = 0;  // 0: auto
   std::uint32_t flow_entries = 0;
   bool lab = false;
+  bool legacy = false;
 };
 
 struct port_settings {
@@ -62,12 +64,33 @@ struct manual_keying {
   manual_sa out, in;
 };
 
+enum class child_mode : std::uint8_t { tunnel, transport };
+enum class outer_ecn : std::uint8_t { normal, compatibility };
+enum class outer_df : std::uint8_t { copy, set, clear };
+
+struct outer_settings {
+  std::array<std::uint8_t, 64> dscp{};  // the outer DSCP for each inner one
+  outer_ecn ecn = outer_ecn::normal;
+  outer_df df = outer_df::copy;
+  std::uint8_t hop_limit = 64;
+  std::optional<std::uint32_t> flow_label;  // not given: copied
+};
+
+struct lifetime_settings {
+  std::uint64_t packets = 0, bytes = 0, seconds = 0;  // 0: no limit
+};
+
 struct child_settings {
   std::string name;
+  child_mode mode = child_mode::tunnel;
   std::vector<ip_prefix> local, remote;  // masked
   std::int16_t protocol = -1;            // -1: any
   std::optional<std::uint16_t> local_port, remote_port;
   std::uint32_t replay_window = 0;
+  std::uint16_t tfc_padding = 0;  // bytes; 0: off
+  bool tfc_padding_to_mtu = false;
+  outer_settings outer;
+  lifetime_settings soft, hard;
   manual_keying manual;
 };
 
@@ -76,10 +99,17 @@ struct udp_encapsulation_settings {
   std::uint16_t local_port = 4500, peer_port = 4500;
 };
 
+// A route-based tunnel's own interface in the kernel.
+struct tunnel_interface_settings {
+  std::string name;                  // a port name: rules may use it
+  std::vector<ip_prefix> addresses;  // with their host bits
+};
+
 struct tunnel_settings {
   std::string name;
   ip_address local, peer;
   udp_encapsulation_settings udp_encapsulation;
+  std::optional<tunnel_interface_settings> interface;
   std::vector<child_settings> children;
 };
 

@@ -103,7 +103,8 @@ gateway_settings read_gateway(const object_reader& in) {
           .hugepages = in.text("hugepages") == "auto",
           .buffers = in.number<std::uint32_t>("buffers"),
           .flow_entries = in.number<std::uint32_t>("flow_entries"),
-          .lab = in.truth("lab")};
+          .lab = in.truth("lab"),
+          .legacy = in.truth("legacy")};
 }
 
 port_settings read_port(const std::string& name, const object_reader& in) {
@@ -139,29 +140,78 @@ manual_keying read_manual(const object_reader& in) {
           read_manual_sa(in.inner("in"))};
 }
 
+outer_settings read_outer(const object_reader& in) {
+  outer_settings outer{.ecn = in.choice<outer_ecn>("ecn"),
+                       .df = in.choice<outer_df>("df"),
+                       .hop_limit = in.number<std::uint8_t>("hop_limit"),
+                       .flow_label = std::nullopt};
+  if (in.text("flow_label") != "copy") outer.flow_label = in.number<std::uint32_t>("flow_label");
+  const auto one_for_all = parse_dscp(in.text("dscp"));
+  for (std::size_t i = 0; i < outer.dscp.size(); ++i)
+    outer.dscp[i] = one_for_all.value_or(static_cast<std::uint8_t>(i));
+  in.each("dscp_map", [&](const std::string&, const object_reader& entry) {
+    if (const auto from = parse_dscp(entry.text("from")))
+      outer.dscp[*from] = parse_dscp(entry.text("to")).value_or(*from);
+  });
+  return outer;
+}
+
+lifetime_settings read_limits(const object_reader& in) {
+  return {.packets = parse_quantity(in.text("packets")).value_or(0),
+          .bytes = parse_quantity(in.text("bytes")).value_or(0),
+          .seconds = parse_duration(in.text("time")).value_or(0)};
+}
+
 child_settings read_child(const std::string& name, const object_reader& in) {
+  const auto lifetime = in.inner("lifetime");
   child_settings child{.name = name,
+                       .mode = in.choice<child_mode>("mode"),
                        .local = in.prefixes("local"),
                        .remote = in.prefixes("remote"),
                        .protocol = in.protocol("protocol"),
                        .local_port = in.optional_number("local_port"),
                        .remote_port = in.optional_number("remote_port"),
                        .replay_window = in.number<std::uint32_t>("replay_window"),
+                       .tfc_padding = in.number<std::uint16_t>("tfc_padding"),
+                       .tfc_padding_to_mtu = in.text("tfc_padding") == "mtu",
+                       .outer = read_outer(in.inner("outer")),
+                       .soft = read_limits(lifetime.inner("soft")),
+                       .hard = read_limits(lifetime.inner("hard")),
                        .manual = read_manual(in.inner("manual"))};
   for (auto* side : {&child.local, &child.remote})
     for (auto& prefix : *side) prefix = prefix.masked();
   return child;
 }
 
+// What a child carries that does not say it itself.
+void complete_selectors(child_settings& child, const tunnel_settings& tunnel) {
+  for (auto [side, end] : {std::pair(&child.local, &tunnel.local), std::pair(&child.remote, &tunnel.peer)}) {
+    if (!side->empty()) continue;
+    if (child.mode == child_mode::transport && end->family != ip_family::none)
+      side->push_back({*end, end->bits()});
+    else if (tunnel.interface)
+      for (const auto family : {ip_family::v4, ip_family::v6}) side->push_back({{.bytes = {}, .family = family}, 0});
+  }
+}
+
 tunnel_settings read_tunnel(const std::string& name, const object_reader& in) {
-  tunnel_settings tunnel{
-      .name = name, .local = in.address("local"), .peer = in.address("peer"), .udp_encapsulation = {}, .children = {}};
+  tunnel_settings tunnel{.name = name,
+                         .local = in.address("local"),
+                         .peer = in.address("peer"),
+                         .udp_encapsulation = {},
+                         .interface = {},
+                         .children = {}};
   auto ports = in.inner("udp_encapsulation");
   tunnel.udp_encapsulation = {.enabled = in.truth("udp_encapsulation") || in.has_map("udp_encapsulation"),
                               .local_port = ports.number<std::uint16_t>("local_port"),
                               .peer_port = ports.number<std::uint16_t>("peer_port")};
+  if (in.has_map("interface")) {
+    const auto interface = in.inner("interface");
+    tunnel.interface = {.name = std::string(interface.text("name")), .addresses = interface.prefixes("addresses")};
+  }
   in.each("children", [&](const std::string& child, const object_reader& inner) {
     tunnel.children.push_back(read_child(child, inner));
+    complete_selectors(tunnel.children.back(), tunnel);
   });
   return tunnel;
 }

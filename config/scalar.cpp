@@ -94,6 +94,15 @@ std::optional<scalar_problem> check_scalar(const scalar_schema& schema, std::str
       if (!parse_port_range(text))
         return scalar_problem{quoted(text) + " is no port or range of ports", "443, or 1024-65535"};
       return std::nullopt;
+    case scalar_syntax::dscp:
+      if (!parse_dscp(text)) return scalar_problem{quoted(text) + " is no DSCP", "ef, af31, cs5, or 0 to 63"};
+      return std::nullopt;
+    case scalar_syntax::duration:
+      if (!parse_duration(text)) return scalar_problem{quoted(text) + " is no duration", "90s, 50m, 1h, or 1d"};
+      return std::nullopt;
+    case scalar_syntax::quantity:
+      if (!parse_quantity(text)) return scalar_problem{quoted(text) + " is no quantity", "1000, or 900M"};
+      return std::nullopt;
   }
   return std::nullopt;
 }
@@ -116,6 +125,52 @@ std::optional<number_range> parse_port_range(std::string_view text) {
   auto last = dash == std::string_view::npos ? first : parse_integer(text.substr(dash + 1));
   if (!first || !last || *first > *last || *last > 65535) return std::nullopt;
   return number_range{static_cast<std::uint16_t>(*first), static_cast<std::uint16_t>(*last)};
+}
+
+std::optional<std::uint8_t> parse_dscp(std::string_view text) {
+  // RFC 2474, 2597, 3246, 5865, 8622
+  if (text == "ef") return 46;
+  if (text == "va") return 44;
+  if (text == "le") return 1;
+  const auto digit = [&](std::size_t at, char least, char most) {
+    return text[at] >= least && text[at] <= most ? text[at] - '0' : -1;
+  };
+  if (text.size() == 3 && text.starts_with("cs") && digit(2, '0', '7') >= 0)
+    return static_cast<std::uint8_t>(digit(2, '0', '7') * 8);
+  if (text.size() == 4 && text.starts_with("af") && digit(2, '1', '4') > 0 && digit(3, '1', '3') > 0)
+    return static_cast<std::uint8_t>(digit(2, '1', '4') * 8 + digit(3, '1', '3') * 2);
+  const auto number = parse_integer(text);
+  if (!number || *number > 63) return std::nullopt;
+  return static_cast<std::uint8_t>(*number);
+}
+
+namespace {
+
+// "50m" with the factor of its last letter.
+std::optional<std::uint64_t> scaled(std::string_view text, std::span<const std::pair<char, std::uint64_t>> units) {
+  for (const auto& [letter, factor] : units) {
+    if (text.empty() || text.back() != letter) continue;
+    const auto number = parse_integer(text.substr(0, text.size() - 1));
+    if (!number || *number == 0 || static_cast<std::uint64_t>(*number) > INT64_MAX / factor) return std::nullopt;
+    return static_cast<std::uint64_t>(*number) * factor;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> parse_duration(std::string_view text) {
+  static constexpr std::pair<char, std::uint64_t> units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+  return scaled(text, units);
+}
+
+std::optional<std::uint64_t> parse_quantity(std::string_view text) {
+  static constexpr std::pair<char, std::uint64_t> units[] = {
+      {'K', 1'000}, {'M', 1'000'000}, {'G', 1'000'000'000}, {'T', 1'000'000'000'000}};
+  if (auto value = scaled(text, units)) return value;
+  const auto number = parse_integer(text);
+  if (!number || *number == 0) return std::nullopt;
+  return static_cast<std::uint64_t>(*number);
 }
 
 std::optional<std::int16_t> find_protocol(std::string_view text) {

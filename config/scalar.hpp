@@ -20,6 +20,9 @@ struct scalar_problem {
 
 [[nodiscard]] std::optional<std::int64_t> parse_integer(std::string_view text);     // "010" is ten, "0x10" sixteen
 [[nodiscard]] std::optional<number_range> parse_port_range(std::string_view text);  // "443", "1024-65535"
+[[nodiscard]] std::optional<std::uint8_t> parse_dscp(std::string_view text);        // "ef", "af31", "46"
+[[nodiscard]] std::optional<std::uint64_t> parse_duration(std::string_view text);   // seconds: "90s", "50m", "1h", "1d"
+[[nodiscard]] std::optional<std::uint64_t> parse_quantity(std::string_view text);   // "1000", "900M"; never 0
 [[nodiscard]] std::optional<std::int16_t> find_protocol(std::string_view text);     // -1: "any"
 
 // `did you mean "aes256gcm16"?`, or nothing if no candidate is near.

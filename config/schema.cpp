@@ -35,7 +35,11 @@ constexpr words any[] = {"any"};
 constexpr words busy_poll[] = {"auto", "always", "never"};
 constexpr words auto_or_never[] = {"auto", "never"};
 constexpr words drivers[] = {"auto", "af_packet", "af_xdp", "vfio", "pcap", "ring", "null", "memif", "tap"};
-constexpr words modes[] = {"tunnel"};
+constexpr words modes[] = {"tunnel", "transport"};
+constexpr words off_or_mtu[] = {"off", "mtu"};
+constexpr words copy[] = {"copy"};
+constexpr words ecn_modes[] = {"normal", "compatibility"};
+constexpr words df_modes[] = {"copy", "set", "clear"};
 constexpr words protocols[] = {"any", "tcp", "udp", "icmp", "ipv6-icmp", "sctp"};
 constexpr words actions[] = {"bypass", "discard", "protect"};
 
@@ -71,7 +75,8 @@ constexpr field_schema gateway_fields[] = {
      "Packet buffers in all. `auto`: by the number of ports and workers."},
     {"flow_entries", number(64, 16777216), false, "65536", "Entries of each worker's flow cache."},
     {"lab", word(truth), false, "false",
-     "Allows what belongs into a lab only: AES-GCM with keys by hand, of which RFC 8221 warns."},
+     "Allows what belongs into a lab only: counter modes with keys by hand, of which RFC 8221 warns."},
+    {"legacy", word(truth), false, "false", "Allows suites for old peers that are broken by now: 3DES."},
 };
 constexpr object_schema gateway_schema{"The gateway as a whole. A change takes a restart of the data plane.",
                                        gateway_fields};
@@ -133,14 +138,56 @@ constexpr field_schema manual_fields[] = {
 };
 constexpr object_schema manual_schema{"SAs with keys by hand.", manual_fields};
 
+constexpr field_schema dscp_map_fields[] = {
+    {"from", simple(scalar_syntax::dscp), true, "", "The inner packet's DSCP."},
+    {"to", simple(scalar_syntax::dscp), true, "", "The outer header's."},
+};
+constexpr object_schema dscp_map_schema{"Exceptions from `dscp`, one inner DSCP each.", dscp_map_fields};
+
+constexpr field_schema outer_fields[] = {
+    {"dscp", simple(scalar_syntax::dscp, 0, copy), false, "copy",
+     "The DSCP: that of the inner packet, or one for all (`ef`, `af31`, `cs5`, 0 to 63)."},
+    {"dscp_map", list_of(dscp_map_schema), false, "", ""},
+    {"ecn", word(ecn_modes), false, "normal",
+     "RFC 6040: `normal` copies the inner ECN field, `compatibility` sends Not-ECT, for a peer that loses marks."},
+    {"df", word(df_modes), false, "copy", "The IPv4 don't-fragment bit. An inner IPv6 packet counts as set."},
+    {"hop_limit", number(1, 255), false, "64", "Hop limit or TTL."},
+    {"flow_label", number(0, 1048575, copy), false, "0", "The IPv6 flow label."},
+};
+constexpr object_schema outer_schema{"The outer header of what is sent (RFC 4301 5.1.2); tunnel mode.", outer_fields};
+
+constexpr field_schema limits_fields[] = {
+    {"time", simple(scalar_syntax::duration), false, "", "Since the SA was installed: `90s`, `50m`, `1h`, `1d`."},
+    {"bytes", simple(scalar_syntax::quantity), false, "",
+     "Of inner packets: `900M`; K, M, G and T are powers of 1000."},
+    {"packets", simple(scalar_syntax::quantity), false, "", "Packets."},
+};
+constexpr object_schema limits_schema{"Whichever of these comes first; what is not given does not count.",
+                                      limits_fields};
+constexpr field_schema lifetime_fields[] = {
+    {"soft", object(limits_schema), false, "", "An event tells that the SA should be replaced."},
+    {"hard", object(limits_schema), false, "", "The SA stops: it carries nothing any more."},
+};
+constexpr object_schema lifetime_schema{"How long each of the child's SAs lives (RFC 4301 4.4.2.1).", lifetime_fields};
+
 constexpr field_schema child_fields[] = {
-    {"mode", word(modes), false, "tunnel", "ESP tunnel mode."},
-    {"local", list_of(scalar_syntax::prefix, 8), true, "", "What is protected on this side: 1 to 8 prefixes."},
-    {"remote", list_of(scalar_syntax::prefix, 8), true, "", "What is protected behind the peer: 1 to 8 prefixes."},
+    {"mode", word(modes), false, "tunnel",
+     "ESP tunnel mode, or transport mode between the gateway itself and the peer itself."},
+    {"local", list_of(scalar_syntax::prefix, 8), false, "",
+     "What is protected on this side: 1 to 8 prefixes. Not given: the tunnel's `local` in transport mode, everything "
+     "in "
+     "a tunnel with an interface."},
+    {"remote", list_of(scalar_syntax::prefix, 8), false, "",
+     "What is protected behind the peer: 1 to 8 prefixes. Not given: as with `local`."},
     {"protocol", number(0, 255, protocols), false, "any", "Protects this upper-layer protocol only: a name or number."},
     {"local_port", number(1, 65535), false, "", "Protects this port of this side only; needs tcp, udp or sctp."},
     {"remote_port", number(1, 65535), false, "", "Protects this port behind the peer only; needs tcp, udp or sctp."},
     {"replay_window", number(64, 65536), false, "4096", "Packets that may arrive late: a multiple of 64."},
+    {"tfc_padding", number(64, 9000, off_or_mtu), false, "off",
+     "Traffic flow confidentiality (RFC 4303 2.7): inner packets are padded to so many bytes, or to what fits the "
+     "path."},
+    {"outer", object(outer_schema), false, "", "The outer header."},
+    {"lifetime", object(lifetime_schema), false, "", "When the SAs are to be replaced, and when they stop."},
     {"manual", object(manual_schema), true, "", "The keys."},
 };
 constexpr object_schema child_schema{
@@ -148,6 +195,16 @@ constexpr object_schema child_schema{
     "the "
     "packet.",
     child_fields};
+
+constexpr field_schema interface_fields[] = {
+    {"name", simple(scalar_syntax::name, 12), true, "",
+     "The port's name; in the kernel the interface is called `tg-` and this name."},
+    {"addresses", list_of(scalar_syntax::prefix, 8), false, "", "The gateway's addresses on it."},
+};
+constexpr object_schema interface_schema{
+    "An interface of the tunnel's own, a port like the others: what the routes lead into it goes through the tunnel "
+    "(route-based), whatever its addresses.",
+    interface_fields};
 
 constexpr field_schema tunnel_fields[] = {
     {"local", simple(scalar_syntax::address), true, "", "The gateway's outer address."},
@@ -159,6 +216,7 @@ constexpr field_schema tunnel_fields[] = {
      false,
      "false",
      "ESP in UDP (RFC 3948), where a NAT is in between. `true`: port 4500 on both sides."},
+    {"interface", object(interface_schema), false, "", "Not given: the children's selectors say what goes through it."},
     {"children", named(child_schema), true, "", "What it protects."},
 };
 constexpr object_schema tunnel_schema{"IPsec tunnels, by name.", tunnel_fields};

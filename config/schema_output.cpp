@@ -26,6 +26,9 @@ std::string syntax_of(const scalar_schema& schema) {
     case scalar_syntax::address: return "address";
     case scalar_syntax::prefix: return "prefix";
     case scalar_syntax::port_range: return "port or range";
+    case scalar_syntax::dscp: return "DSCP";
+    case scalar_syntax::duration: return "duration";
+    case scalar_syntax::quantity: return "quantity";
   }
   return "";
 }
@@ -95,6 +98,16 @@ json scalar_json(const scalar_schema& schema) {
       syntax = {{"anyOf",
                  {{{"type", "integer"}, {"minimum", 0}, {"maximum", 65535}},
                   {{"type", "string"}, {"pattern", "^[0-9]+-[0-9]+$"}}}}};
+      break;
+    case scalar_syntax::dscp:
+      syntax = {{"anyOf",
+                 {{{"type", "integer"}, {"minimum", 0}, {"maximum", 63}},
+                  {{"type", "string"}, {"pattern", "^(ef|va|le|cs[0-7]|af[1-4][1-3])$"}}}}};
+      break;
+    case scalar_syntax::duration: syntax = {{"type", "string"}, {"pattern", "^[0-9]+[smhd]$"}}; break;
+    case scalar_syntax::quantity:
+      syntax = {
+          {"anyOf", {{{"type", "integer"}, {"minimum", 1}}, {{"type", "string"}, {"pattern", "^[0-9]+[KMGT]?$"}}}}};
       break;
   }
   if (words.is_null()) return syntax;

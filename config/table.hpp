@@ -15,6 +15,9 @@ enum class scalar_syntax : std::uint8_t {
   address,     // IPv4 or IPv6
   prefix,      // with or without a length
   port_range,  // "443" or "1024-65535"
+  dscp,        // "ef", "af31", "cs5", or 0 to 63
+  duration,    // "90s", "50m", "1h", "1d"
+  quantity,    // "1000", "900M": K, M, G and T are powers of 1000
 };
 
 struct scalar_schema {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -38,6 +39,22 @@ class first_use {
   std::map<Key, std::string> seen_;
 };
 
+void check_interfaces(const configuration& config, first_use<ip_address>& addresses, report& to) {
+  first_use<std::string> names(to);
+  for (const auto& port : config.ports) names.take(port.name, "ports." + port.name, "the name " + port.name);
+  for (const auto& tunnel : config.tunnels) {
+    if (!tunnel.interface) continue;
+    const auto& interface = *tunnel.interface;
+    const auto path = "tunnels." + tunnel.name + ".interface";
+    if (interface.name == "box" || interface.name == "any")
+      to.error(path + ".name", "the name \"" + interface.name + "\" is reserved: rules use it", "another name");
+    names.take(interface.name, path + ".name", "the name " + interface.name);
+    for (std::size_t i = 0; i < interface.addresses.size(); ++i)
+      if (const auto& address = interface.addresses[i].address; usable(address))
+        addresses.take(address, item_path(path + ".addresses", i), "address " + to_string(address));
+  }
+}
+
 void check_ports(const configuration& config, report& to) {
   first_use<ip_address> addresses(to);
   first_use<std::string> devices(to);
@@ -64,11 +81,14 @@ void check_ports(const configuration& config, report& to) {
       to.error(path + ".mtu",
                std::to_string(port.mtu) + " is too small: IPv6 is used here and needs 1280 (RFC 8200 5)");
   }
+  check_interfaces(config, addresses, to);
 }
 
 void check_routes(const configuration& config, report& to) {
   std::vector<std::string_view> names;
   for (const auto& port : config.ports) names.push_back(port.name);
+  for (const auto& tunnel : config.tunnels)
+    if (tunnel.interface) names.push_back(tunnel.interface->name);
   for (std::size_t i = 0; i < config.routes.size(); ++i) {
     const auto& route = config.routes[i];
     auto path = item_path("routes", i);
@@ -94,6 +114,36 @@ std::string canonical_selectors(const child_settings& child) {
     for (const auto& prefix : side) out += " " + to_string(prefix);
   }
   return out;
+}
+
+// Transport mode protects what the two ends say to each other (RFC 4301 4.1).
+void check_mode(const tunnel_settings& tunnel, const child_settings& child, const std::string& path, report& to) {
+  if (child.mode == child_mode::transport) {
+    for (auto [side, end, key] :
+         {std::tuple(&child.local, &tunnel.local, ".local"), {&child.remote, &tunnel.peer, ".remote"}})
+      if (usable(*end) && (side->size() != 1 || side->front() != ip_prefix{*end, end->bits()}))
+        to.error(path + key, "transport mode protects the gateway itself and the peer itself, here " + to_string(*end),
+                 "leave it out, or mode: tunnel");
+    if (tunnel.interface) to.error(path + ".mode", "a tunnel with an interface is in tunnel mode");
+    if (child.tfc_padding != 0 || child.tfc_padding_to_mtu)
+      to.error(path + ".tfc_padding", "is for tunnel mode: in transport mode nothing says where the padding begins");
+  } else if (tunnel.interface) {
+    for (auto [side, key] : {std::pair(&child.local, ".local"), std::pair(&child.remote, ".remote")})
+      if (std::ranges::any_of(*side, [](const ip_prefix& p) { return p.length != 0; }))
+        to.error(path + key, "a tunnel with an interface carries what the routes lead into it", "leave it out");
+  }
+}
+
+void check_lifetime(const child_settings& child, const std::string& path, report& to) {
+  struct limit {
+    std::uint64_t soft, hard;
+    const char* key;
+  };
+  for (const auto& [soft, hard, key] :
+       {limit{child.soft.seconds, child.hard.seconds, "time"}, limit{child.soft.bytes, child.hard.bytes, "bytes"},
+        limit{child.soft.packets, child.hard.packets, "packets"}})
+    if (soft != 0 && hard != 0 && soft >= hard)
+      to.error(path + ".lifetime.soft." + key, "must be less than the hard limit, or nobody has time to act on it");
 }
 
 void check_selectors(const child_settings& child, const std::string& path, report& to) {
@@ -149,7 +199,7 @@ class sa_checker {
       outbound_.take({tunnel.peer, manual.out.spi}, out + ".spi",
                      "SPI " + hexadecimal(manual.out.spi) + " to " + to_string(tunnel.peer));
     check_keys(manual);
-    check_same_selectors(tunnel, child, path);
+    if (!tunnel.interface) check_same_selectors(tunnel, child, path);
   }
 
  private:
@@ -217,9 +267,13 @@ void check_tunnels(const configuration& config, report& to) {
     if (usable(tunnel.local) && !on_a_port(config, tunnel.local))
       to.warning(path + ".local", to_string(tunnel.local) + " is none of the ports' addresses");
     if (tunnel.children.empty()) to.error(path + ".children", "needs at least one child");
+    if (tunnel.interface && tunnel.children.size() > 1)
+      to.error(path + ".children", "a tunnel with an interface has one child: nothing could choose between several");
     for (const auto& child : tunnel.children) {
       auto child_path = path + ".children." + child.name;
       check_selectors(child, child_path, to);
+      check_mode(tunnel, child, child_path, to);
+      check_lifetime(child, child_path, to);
       sas.check(tunnel, child, child_path);
     }
   }

@@ -66,7 +66,7 @@ void warn_of_shadows(const configuration& config, const policy_settings& rule, c
   if (rule.action == rule_action::protect) return;
   for (const auto& tunnel : config.tunnels)
     for (const auto& child : tunnel.children)
-      if (shadows(config, rule, child))
+      if (!tunnel.interface && shadows(config, rule, child))
         return to.warning(path, "covers all that tunnels." + tunnel.name + ".children." + child.name +
                                     " protects: rules come first, so it is " +
                                     (rule.action == rule_action::bypass ? "sent in clear" : "dropped"));
@@ -92,6 +92,8 @@ void check_rule(const policy_settings& rule, const std::vector<std::string_view>
 void validate_policies(const configuration& config, report& to) {
   std::vector<std::string_view> names{"any", "box"};
   for (const auto& port : config.ports) names.push_back(port.name);
+  for (const auto& tunnel : config.tunnels)
+    if (tunnel.interface) names.push_back(tunnel.interface->name);
   std::map<std::string_view, std::string> seen;
   std::string catch_all;
   for (std::size_t i = 0; i < config.policies.size(); ++i) {

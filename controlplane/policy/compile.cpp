@@ -63,6 +63,15 @@ result<api::port_record> port_of(const port_settings& port) {
   return out;
 }
 
+result<api::port_record> interface_of(const tunnel_interface_settings& interface) {
+  port_settings port;
+  port.name = interface.name;
+  port.addresses = interface.addresses;
+  auto out = port_of(port);
+  if (out) out->driver = api::port_driver_kind::tunnel;
+  return out;
+}
+
 api::name port_name(const std::string& name) {
   return api::name(name == "any" ? api::any_port : std::string_view(name));
 }
@@ -92,6 +101,20 @@ api::port_range single_port(const std::optional<std::uint16_t>& port) {
   return port ? api::port_range{*port, *port} : api::port_range{};
 }
 
+api::outer_header outer_of(const outer_settings& outer) {
+  return {.dscp = outer.dscp,
+          .ecn = outer.ecn == outer_ecn::normal ? api::ecn_mode::normal : api::ecn_mode::compatibility,
+          .df = outer.df == outer_df::copy  ? api::df_mode::copy
+                : outer.df == outer_df::set ? api::df_mode::set
+                                            : api::df_mode::clear,
+          .hop_limit = outer.hop_limit,
+          .flow_label = outer.flow_label.value_or(api::flow_label_copy)};
+}
+
+api::lifetime_limits limits_of(const lifetime_settings& limits) {
+  return {.packets = limits.packets, .bytes = limits.bytes, .seconds = limits.seconds};
+}
+
 // What both directions of a child have in common.
 void fill_child(api::sa_record& sa, const tunnel_settings& tunnel, const child_settings& child, std::uint32_t order) {
   sa.tunnel = api::name(tunnel.name);
@@ -101,6 +124,13 @@ void fill_child(api::sa_record& sa, const tunnel_settings& tunnel, const child_s
   sa.udp_encapsulation = tunnel.udp_encapsulation.enabled ? 1 : 0;
   sa.local_port = tunnel.udp_encapsulation.local_port;
   sa.remote_port = tunnel.udp_encapsulation.peer_port;
+  sa.mode = child.mode == child_mode::transport ? api::sa_mode::transport : api::sa_mode::tunnel;
+  sa.keys_return = 1;
+  sa.tfc_padding = child.tfc_padding_to_mtu ? api::tfc_padding_to_mtu : child.tfc_padding;
+  sa.outer = outer_of(child.outer);
+  sa.soft = limits_of(child.soft);
+  sa.hard = limits_of(child.hard);
+  if (tunnel.interface) sa.interface = api::name(tunnel.interface->name);
   sa.replay_window = child.replay_window;
   sa.order = order;
   sa.local = tunnel.local;
@@ -165,6 +195,12 @@ result<compiled> compile(const configuration& config) {
   out.gateway = gateway_of(config);
   for (const auto& port : config.ports) {
     auto record = port_of(port);
+    if (!record) return std::unexpected(record.error());
+    out.ports.push_back(*record);
+  }
+  for (const auto& tunnel : config.tunnels) {
+    if (!tunnel.interface) continue;
+    auto record = interface_of(*tunnel.interface);
     if (!record) return std::unexpected(record.error());
     out.ports.push_back(*record);
   }

@@ -82,7 +82,8 @@ struct failed {
   text<512> reason;  // names the object that was refused
 };
 
-enum class port_driver_kind : std::uint8_t { automatic, af_packet, af_xdp, vfio, pcap, ring, null, memif, tap };
+// `tunnel`: no device: the interface of a route-based tunnel, named by its SAs.
+enum class port_driver_kind : std::uint8_t { automatic, af_packet, af_xdp, vfio, pcap, ring, null, memif, tap, tunnel };
 
 // Fixed for the life of a data plane process: a change is refused with a reason that asks for a restart.
 struct gateway_record {
@@ -137,8 +138,37 @@ struct policy_record {
 };
 
 enum class sa_direction : std::uint8_t { outbound, inbound };
+enum class sa_mode : std::uint8_t { tunnel, transport };
+enum class ecn_mode : std::uint8_t { normal, compatibility };  // RFC 6040 4.1; decapsulation knows no modes
+enum class df_mode : std::uint8_t { copy, set, clear };
+
+inline constexpr std::size_t dscp_count = 64;
+inline constexpr std::array<std::uint8_t, dscp_count> dscp_copied = [] {
+  std::array<std::uint8_t, dscp_count> same{};
+  for (std::size_t i = 0; i < dscp_count; ++i) same[i] = static_cast<std::uint8_t>(i);
+  return same;
+}();
+inline constexpr std::uint32_t flow_label_copy = 0xffff'ffff;
+
+// How the outer header of a tunnel mode SA comes about (RFC 4301 5.1.2). Outbound only.
+struct outer_header {
+  std::array<std::uint8_t, dscp_count> dscp = dscp_copied;  // the outer DSCP for each inner one
+  ecn_mode ecn = ecn_mode::normal;
+  df_mode df = df_mode::copy;  // of an IPv4 outer header; an inner IPv6 packet counts as DF
+  std::uint8_t hop_limit = 64;
+  std::uint32_t flow_label = 0;  // of an IPv6 outer header: 20 bits, or flow_label_copy
+  friend bool operator==(const outer_header&, const outer_header&) = default;
+};
+
+// What an SA may carry before it is to be replaced (soft) or stops (hard): RFC 4301 4.4.2.1. 0: no limit.
+struct lifetime_limits {
+  std::uint64_t packets = 0, bytes = 0, seconds = 0;  // bytes of inner IP packets
+  friend bool operator==(const lifetime_limits&, const lifetime_limits&) = default;
+};
+
+inline constexpr std::uint16_t tfc_padding_to_mtu = 0xffff;
 inline constexpr std::size_t prefixes_per_side = 8;
-inline constexpr std::size_t key_limit = 96;
+inline constexpr std::size_t key_limit = 104;
 
 // One SA. "local" is always this gateway's side, "remote" the peer's, in both directions.
 struct sa_record {
@@ -147,6 +177,12 @@ struct sa_record {
   esp_suite suite = esp_suite::aes256gcm16;
   std::uint8_t esn = 0;
   std::uint8_t udp_encapsulation = 0;  // RFC 3948
+  sa_mode mode = sa_mode::tunnel;
+  std::uint8_t keys_return = 0;   // 1: keys by hand, which may be installed again: its numbers are kept when it goes
+  std::uint16_t tfc_padding = 0;  // inner packets are padded to this size (RFC 4303 2.7); 0: not
+  outer_header outer;
+  lifetime_limits soft, hard;
+  name interface;  // a port of the kind `tunnel`: routes lead into this SA, its selectors do not; empty: they do
   std::uint16_t local_port = 4500, remote_port = 4500;
   std::uint32_t spi = 0;
   std::uint32_t replay_window = 4096;  // packets, 64 to 65536; inbound only

@@ -126,6 +126,7 @@ def esp_inputs():
 def main():
     for name, packet in [*ip_packets(), *packets_from_outside()]:
         write("fuzz_parse_ip", name, b"\x00" + bytes(packet))
+        write("fuzz_quoted", name, bytes(packet)[:64])
     for name, content in frames():
         write("fuzz_frame", name, content)
     for name, content in esp_inputs():

@@ -28,7 +28,7 @@ const edit edits[] = {
      "name: hq",
      "name: hq, colour: red",
      {"1:22: error: gateway.colour: unknown key [known here: name, workers, busy_poll, hugepages, buffers, "
-      "flow_entries, lab]"}},
+      "flow_entries, lab, legacy]"}},
     {"missing key",
      "device: eth0, ",
      "",
@@ -94,7 +94,7 @@ const edit edits[] = {
     {"list for map",
      "{ name: hq }",
      "[hq]",
-     {"1:1: error: gateway: must be a map: name, workers, busy_poll, hugepages, buffers, flow_entries, lab"}},
+     {"1:1: error: gateway: must be a map: name, workers, busy_poll, hugepages, buffers, flow_entries, lab, legacy"}},
     {"no value", "device: eth0", "device: ", {"3:10: error: ports.wan.device: has no value"}},
     {"bad name",
      "name: partner",
