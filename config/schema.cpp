@@ -117,7 +117,7 @@ constexpr field_schema key_fields[] = {
 };
 constexpr object_schema key_schema{
     "Where the key is: exactly one of these. The key itself never stands in the configuration. It is the suite's key "
-    "material in hexadecimal: the cipher's key, then the salt (GCM) or the authentication key.",
+    "material in hexadecimal: the cipher's key, then the salt (counter modes), then the authentication key.",
     key_fields, true};
 
 constexpr field_schema manual_sa_fields[] = {

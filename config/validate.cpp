@@ -165,15 +165,18 @@ void check_selectors(const child_settings& child, const std::string& path, repor
              std::to_string((child.replay_window + 63) / 64 * 64) + " is the next");
 }
 
-void check_suite(const manual_keying& manual, bool lab, const std::string& path, report& to) {
+void check_suite(const manual_keying& manual, const gateway_settings& gateway, const std::string& path, report& to) {
   const auto& suite = info(manual.suite);
   if (to.is_wrong(path)) return;
+  const std::string name(suite.name);
   // RFC 8221 3: a counter mode's nonce must never come twice under one key, which keys by hand cannot promise.
-  if (suite.aead && !lab)
-    to.error(path, "AES-GCM with keys by hand is for labs only (RFC 8221 3)", "a cbc suite, or gateway.lab: true");
-  else if (suite.aead)
-    to.warning(path, "AES-GCM with keys by hand: never use these keys outside of a lab (RFC 8221 3)");
-  else if (suite.icv == 12)
+  if (suite.manual_keys_need_lab && !gateway.lab)
+    to.error(path, name + " with keys by hand is for labs only (RFC 8221 3)", "a cbc suite, or gateway.lab: true");
+  else if (suite.legacy && !gateway.legacy)
+    to.error(path, name + " is broken by now (RFC 8221 5)", "a suite with aes, or gateway.legacy: true");
+  else if (suite.manual_keys_need_lab)
+    to.warning(path, name + " with keys by hand: never use these keys outside of a lab (RFC 8221 3)");
+  else if (suite.auth == esp_auth::hmac_sha1)
     to.warning(path, "SHA-1 is outdated", "a suite with sha256");
 }
 
@@ -192,7 +195,7 @@ class sa_checker {
 
   void check(const tunnel_settings& tunnel, const child_settings& child, const std::string& path) {
     const auto& manual = child.manual;
-    check_suite(manual, config_.gateway.lab, path + ".manual.esp", to_);
+    check_suite(manual, config_.gateway, path + ".manual.esp", to_);
     auto in = path + ".manual.in", out = path + ".manual.out";
     if (manual.in.spi != 0) inbound_.take(manual.in.spi, in + ".spi", "inbound SPI " + hexadecimal(manual.in.spi));
     if (manual.out.spi != 0 && usable(tunnel.peer))

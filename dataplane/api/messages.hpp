@@ -169,6 +169,7 @@ struct lifetime_limits {
 inline constexpr std::uint16_t tfc_padding_to_mtu = 0xffff;
 inline constexpr std::size_t prefixes_per_side = 8;
 inline constexpr std::size_t key_limit = 104;
+static_assert(std::ranges::all_of(esp_suites, [](const auto& row) { return row.key_material() <= key_limit; }));
 
 // One SA. "local" is always this gateway's side, "remote" the peer's, in both directions.
 struct sa_record {

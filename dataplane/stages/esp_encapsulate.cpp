@@ -59,7 +59,7 @@ void fill_udp6_checksum(std::uint8_t* outer, std::uint32_t total) noexcept {
 }
 
 void write_iv(stage_context& context, const outbound_sa& sa, std::uint8_t* iv, std::uint64_t sequence) noexcept {
-  if (sa.aead) {
+  if (sa.counter_iv) {
     // RFC 4106 3.1: unique per key. The epoch makes it so across processes, the sequence number within one.
     const be64 counter(sa.epoch_bits | (sequence & 0xffff'ffff'ffff));
     std::memcpy(iv, &counter, sizeof counter);

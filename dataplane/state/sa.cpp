@@ -105,7 +105,7 @@ result<std::unique_ptr<outbound_sa>> make_outbound_sa(api::sa_record& record, co
   auto sa = std::make_unique<outbound_sa>();
   auto resumed = install_common(*sa, record, engines, store, owner);
   if (!resumed) return std::unexpected(resumed.error());
-  sa->aead = info(record.suite).aead;
+  sa->counter_iv = info(record.suite).counter_iv;
   sa->spi = be32(record.spi);
   sa->outer_v6 = record.remote.family == ip_family::v6;
   fill_template(*sa);

@@ -31,7 +31,7 @@ struct alignas(64) outbound_sa {
   std::uint16_t owner = 0;        // the one worker that numbers and encrypts
   std::uint8_t outer_length = 0;  // IP, and UDP if encapsulated
   std::uint8_t iv = 0, icv = 0, block = 0;
-  bool outer_v6 = false, udp = false, esn = false, aead = false;
+  bool outer_v6 = false, udp = false, esn = false, counter_iv = false;
   be32 spi{};
   std::uint32_t outer_sum = 0;  // of the IPv4 template's words (RFC 1071), not folded
   std::array<std::uint8_t, outer_header_limit>

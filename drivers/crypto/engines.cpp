@@ -7,17 +7,23 @@
 namespace trunkgate {
 
 result<std::vector<engine_choice>> choose_engines(std::span<const std::unique_ptr<esp_engine>> candidates) {
+  std::vector<std::unique_ptr<esp_processor>> processors;
+  for (const auto& candidate : candidates) {
+    auto processor = candidate->make_processor();
+    processors.push_back(processor ? std::move(*processor) : nullptr);
+  }
   std::vector<engine_choice> choices;
   for (const auto& row : esp_suites) {
     engine_choice choice{row.suite, nullptr, ""};
-    for (const auto& candidate : candidates) {
-      if (!candidate->supports(row.suite)) continue;
-      if (self_test(*candidate, row.suite)) {
-        choice.engine = candidate.get();
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      const auto& candidate = *candidates[i];
+      if (!candidate.supports(row.suite)) continue;
+      if (processors[i] && self_test(candidate, *processors[i], row.suite)) {
+        choice.engine = &candidate;
         break;
       }
       if (!choice.note.empty()) choice.note += ", ";
-      choice.note += std::string(candidate->name()) + " failed its self-test";
+      choice.note += std::string(candidate.name()) + " failed its self-test";
     }
     if (choice.engine == nullptr)
       return failure("suite " + std::string(row.name) + " has no working engine" +

@@ -102,7 +102,11 @@ class engine final : public esp_engine {
         data_size_256_(key_data_size(kernels.aes256)) {}
 
   [[nodiscard]] std::string_view name() const noexcept override { return name_; }
-  [[nodiscard]] bool supports(esp_suite suite) const noexcept override { return info(suite).aead || cbc_; }
+  [[nodiscard]] bool supports(esp_suite suite) const noexcept override {
+    const auto& row = info(suite);
+    if (row.cipher_key == 24) return false;
+    return row.cipher == esp_cipher::aes_gcm || (cbc_ && row.cipher == esp_cipher::aes_cbc && row.auth_key <= 32);
+  }
 
   [[nodiscard]] result<std::unique_ptr<esp_key>> prepare(esp_suite suite, std::span<const std::uint8_t> material,
                                                          bool esn) const override {

@@ -9,8 +9,9 @@
 
 namespace trunkgate {
 
-// Runs the suite's known answers, ESN off and on, through the engine: encrypts, decrypts, and has forgeries refused.
-[[nodiscard]] result<void> self_test(const esp_engine& engine, esp_suite suite);
+// Runs the suite's known answers, ESN off and on, through the engine's `processor`: encrypts, decrypts, and has
+// forgeries refused.
+[[nodiscard]] result<void> self_test(const esp_engine& engine, esp_processor& processor, esp_suite suite);
 
 // Takes for each suite the first candidate (fastest first) that passes; its note names those that failed before it.
 // Fails if some suite is left without an engine.

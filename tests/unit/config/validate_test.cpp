@@ -93,8 +93,19 @@ const edit edits[] = {
     {"GCM without lab",
      "aes256cbc-sha256-esn",
      "aes256gcm16",
-     {"16:16: error: tunnels.branch.children.net.manual.esp: AES-GCM with keys by hand is for labs only (RFC 8221 3) "
+     {"16:16: error: tunnels.branch.children.net.manual.esp: aes256gcm16 with keys by hand is for labs only (RFC 8221 "
+      "3) "
       "[a cbc suite, or gateway.lab: true]"}},
+    {"CTR without lab",
+     "aes256cbc-sha256-esn",
+     "aes128ctr-sha256",
+     {"16:16: error: tunnels.branch.children.net.manual.esp: aes128ctr-sha256 with keys by hand is for labs only "
+      "(RFC 8221 3) [a cbc suite, or gateway.lab: true]"}},
+    {"3DES without legacy",
+     "aes256cbc-sha256-esn",
+     "3descbc-sha256",
+     {"16:16: error: tunnels.branch.children.net.manual.esp: 3descbc-sha256 is broken by now (RFC 8221 5) [a suite "
+      "with aes, or gateway.legacy: true]"}},
     {"SHA-1",
      "aes256cbc-sha256-esn",
      "aes256cbc-sha1",
@@ -210,12 +221,17 @@ TEST(validate, a_key_shared_by_two_sas_is_warned_of) {
                     ".manual.out.key [every SA needs a key of its own]"});
 }
 
+TEST(validate, legacy_suites_are_to_be_had_by_asking) {
+  auto text = edited(edited(base, "aes256cbc-sha256-esn", "3descbc-sha256"), "name: hq", "name: hq, legacy: true");
+  EXPECT_EQ(lines_of(load_configuration_text("/nonexistent/trunkgate.yaml", text)), strings{});
+}
+
 TEST(validate, gcm_by_hand_is_for_labs) {
   auto text = edited(edited(base, "aes256cbc-sha256-esn", "aes256gcm16-esn"), "name: hq", "name: hq, lab: true");
   auto result = load_configuration_text("/nonexistent/trunkgate.yaml", text);
   EXPECT_EQ(lines_of(result),
             strings{"16:16: warning: " + branch +
-                    ".manual.esp: AES-GCM with keys by hand: never use these keys outside of a lab (RFC 8221 3)"});
+                    ".manual.esp: aes256gcm16 with keys by hand: never use these keys outside of a lab (RFC 8221 3)"});
   EXPECT_TRUE(result.config.has_value());
 }
 

@@ -1,6 +1,8 @@
 // The tables of values: drop reasons, suites, secrets, errors, counters.
 #include <cerrno>
 #include <set>
+#include <string>
+#include <tuple>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -25,20 +27,51 @@ TEST(drop_reasons, every_reason_has_its_own_row_name_and_meaning) {
   }
 }
 
-// Sizes as the RFCs give them: 4106 (GCM), 3602 (CBC), 2404 (HMAC-SHA1-96), 4868 (HMAC-SHA2-256-128).
+// Sizes as the RFCs give them: 4106 (GCM), 4543 (GMAC), 7634 (ChaCha20-Poly1305), 3602 (CBC), 3686 (CTR), 2410 (NULL),
+// 2451 (3DES), 2404 (HMAC-SHA1-96), 4868 (HMAC-SHA2).
 TEST(esp_suites, sizes_are_those_of_the_rfcs) {
-  EXPECT_EQ(info(esp_suite::aes128gcm16).key_material(), 20u);
-  EXPECT_EQ(info(esp_suite::aes256gcm16).key_material(), 36u);
-  EXPECT_EQ(info(esp_suite::aes128cbc_sha1).key_material(), 36u);
-  EXPECT_EQ(info(esp_suite::aes256cbc_sha1).key_material(), 52u);
-  EXPECT_EQ(info(esp_suite::aes128cbc_sha256).key_material(), 48u);
-  EXPECT_EQ(info(esp_suite::aes256cbc_sha256).key_material(), 64u);
-  for (const auto& row : esp_suites) {
-    EXPECT_EQ(&info(row.suite), &row);
-    EXPECT_EQ(find_esp_suite(row.name), row.suite);
-    EXPECT_EQ(row.aead ? 8 : 16, row.iv) << row.name;
-    EXPECT_EQ(row.name.ends_with("sha1") ? 12 : 16, row.icv) << row.name;
+  struct cipher {
+    std::string_view name;
+    unsigned key, salt, iv, block;
+    bool counter, legacy;
+  };
+  struct auth {
+    std::string_view name;
+    unsigned key, icv;
+  };
+  std::vector<cipher> combined{{"chacha20poly1305", 32, 4, 8, 4, true, false}};
+  std::vector<cipher> plain{{"null", 0, 0, 0, 4, false, false}};
+  std::vector<std::string> names;
+  for (const unsigned bits : {128u, 192u, 256u})
+    for (const auto* kind : {"gcm16", "gmac", "cbc", "ctr"}) names.push_back("aes" + std::to_string(bits) + kind);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto key = static_cast<unsigned>(16 + i / 4 * 8);
+    if (i % 4 < 2) combined.push_back({names[i], key, 4, 8, 4, true, false});
+    if (i % 4 == 2) plain.push_back({names[i], key, 0, 16, 16, false, false});
+    if (i % 4 == 3) plain.push_back({names[i], key, 4, 8, 4, true, false});
   }
+  std::size_t found = 0;
+  const auto check = [&](std::string_view name, const cipher& c, const auth& a) {
+    const auto suite = find_esp_suite(name);
+    ASSERT_TRUE(suite) << name;
+    const auto& row = info(*suite);
+    ++found;
+    EXPECT_EQ(&esp_suites[static_cast<std::size_t>(*suite)], &row);
+    EXPECT_EQ(std::tuple(row.cipher_key, row.salt, row.auth_key, row.iv, row.icv, row.block),
+              std::tuple(c.key, c.salt, a.key, c.iv, a.icv, c.block))
+        << name;
+    EXPECT_EQ(row.key_material(), c.key + c.salt + a.key) << name;
+    EXPECT_EQ(std::tuple(row.aead, row.counter_iv, row.manual_keys_need_lab, row.legacy),
+              std::tuple(a.key == 0, c.counter, c.counter, c.legacy))
+        << name;
+  };
+  const auth auths[] = {{"sha1", 20, 12}, {"sha256", 32, 16}, {"sha384", 48, 24}, {"sha512", 64, 32}};
+  for (const auto& c : combined) check(c.name, c, {"", 0, 16});
+  for (const auto& c : plain)
+    for (const auto& a : auths) check(std::string(c.name) + "-" + std::string(a.name), c, a);
+  for (const auto& a : {auths[0], auths[1]})
+    check("3descbc-" + std::string(a.name), {"3descbc", 24, 0, 8, 8, false, true}, a);
+  EXPECT_EQ(found, esp_suite_count);
   EXPECT_FALSE(find_esp_suite("aes256gcm"));
 }
 

@@ -61,15 +61,19 @@ std::unique_ptr<esp_engine> make_faulty(fault what) {
 }
 
 TEST(crypto_engines, every_engine_passes_its_self_test) {
-  for (const auto& engine : all_engines())
+  for (const auto& engine : all_engines()) {
+    const auto processor = engine->make_processor().value();
     for (const auto& row : esp_suites) {
       if (!engine->supports(row.suite)) continue;
-      EXPECT_TRUE(self_test(*engine, row.suite)) << engine->name() << " " << row.name;
+      EXPECT_TRUE(self_test(*engine, *processor, row.suite)) << engine->name() << " " << row.name;
     }
+  }
 }
 
 TEST(crypto_engines, the_double_without_fault_passes) {
-  for (const auto& row : esp_suites) EXPECT_TRUE(self_test(*make_faulty(fault::none), row.suite)) << row.name;
+  const auto engine = make_faulty(fault::none);
+  const auto processor = engine->make_processor().value();
+  for (const auto& row : esp_suites) EXPECT_TRUE(self_test(*engine, *processor, row.suite)) << row.name;
 }
 
 TEST(crypto_engines, a_faulty_engine_is_passed_over) {
@@ -111,7 +115,10 @@ TEST(crypto_engines, start_prefers_ipsec_mb) {
   ASSERT_TRUE(engines) << engines.error().reason;
   ASSERT_EQ(engines->choices().size(), esp_suite_count);
   for (const auto& choice : engines->choices()) {
-    EXPECT_TRUE(choice.engine->name().starts_with("ipsec-mb")) << info(choice.suite).name << ": " << choice.note;
+    const bool can = std::ranges::any_of(engines->engines(), [&](const auto& engine) {
+      return engine->name().starts_with("ipsec-mb") && engine->supports(choice.suite);
+    });
+    EXPECT_EQ(choice.engine->name().starts_with("ipsec-mb"), can) << info(choice.suite).name << ": " << choice.note;
     EXPECT_EQ(choice.note, "");
   }
 }
@@ -183,8 +190,11 @@ TEST(crypto_worker, sorts_a_burst_by_engine) {
   candidates.push_back(std::move(*gcm_only));
   candidates.push_back(make_openssl_engine().value());
   const auto engines = crypto_engines::start(std::move(candidates)).value();
-  EXPECT_EQ(engines.choices()[0].engine->name(), "ipsec-mb-vaes");
-  EXPECT_EQ(engines.choices()[2].engine->name(), "openssl");
+  const auto chosen = [&](esp_suite suite) {
+    return engines.choices()[static_cast<std::size_t>(suite)].engine->name();
+  };
+  EXPECT_EQ(chosen(esp_suite::aes128gcm16), "ipsec-mb-vaes");
+  EXPECT_EQ(chosen(esp_suite::aes128cbc_sha1), "openssl");
   serves_all_suites_in_one_burst(engines);
 }
 

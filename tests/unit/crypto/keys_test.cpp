@@ -56,7 +56,8 @@ TEST(crypto_keys, destroyed_keys_are_wiped) {
       auto key = engine->prepare(row.suite, material, true).value();
       ASSERT_EQ(static_cast<void*>(key.get()), last_block);
       const bytes alive(last_block, last_block + last_size);
-      EXPECT_TRUE(holds_part(alive, material)) << "the search is blind";
+      // Without a cipher nothing of the key stands there as it was given.
+      EXPECT_TRUE(holds_part(alive, material) || row.cipher == esp_cipher::null) << "the search is blind";
       bytes freed;
       freed_into = &freed;
       key.reset();

@@ -53,7 +53,8 @@ std::vector<shared_key> make_keys() {
 
 std::uint32_t payload_length(const esp_suite_info& row) {
   const std::size_t longest = below(4) == 0 ? 9000 : 600;
-  return static_cast<std::uint32_t>(below(longest / row.block + 1) * row.block);
+  const std::size_t unit = row.block == 4 ? 1 : row.block;  // a stream takes any length, even one ESP never has
+  return static_cast<std::uint32_t>(below(longest / unit + 1) * unit);
 }
 
 packet make_packet(const std::vector<shared_key>& keys, std::size_t& end) {
@@ -80,7 +81,7 @@ void forge(std::uint8_t* esp, esp_op& op, const packet& p, const esp_suite_info&
   switch (below(6)) {
     case 0: return flip(0, 4);
     case 1: return flip(4, 4);
-    case 2: return flip(iv, row.iv);
+    case 2: return row.iv != 0 ? flip(iv, row.iv) : flip(icv, row.icv);
     case 3: return p.payload != 0 ? flip(payload, p.payload) : flip(icv, row.icv);
     case 4:
       if (op.key->esn) {

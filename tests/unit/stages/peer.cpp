@@ -1,7 +1,6 @@
 #include "tests/unit/stages/peer.hpp"
 
 #include <gtest/gtest.h>
-#include <openssl/evp.h>
 
 #include "tests/unit/crypto/judge.hpp"
 
@@ -14,28 +13,6 @@ bytes material(const api::sa_record& record) { return {record.key.begin(), recor
 bytes usual_trailer(std::size_t size, std::size_t block, std::uint8_t next_header) {
   const std::size_t pad = (block - (size + 2) % block) % block;
   return join({filled(pad, 1), {static_cast<std::uint8_t>(pad), next_header}});
-}
-
-// Only for opening: the judge's sealing is what says whether the ICV is right.
-bytes decrypt(const api::sa_record& record, const bytes& iv, const bytes& ciphertext) {
-  const auto& row = info(record.suite);
-  const auto key = material(record);
-  EVP_CIPHER_CTX* evp = EVP_CIPHER_CTX_new();
-  bytes clear(ciphertext.size());
-  int n = 0;
-  if (row.aead) {  // GCM is CTR from block 2 on (NIST SP 800-38D)
-    const auto counter = join({{key.begin() + row.cipher_key, key.end()}, iv, {0, 0, 0, 2}});
-    EVP_DecryptInit_ex(evp, row.cipher_key == 16 ? EVP_aes_128_ctr() : EVP_aes_256_ctr(), nullptr, key.data(),
-                       counter.data());
-  } else {
-    EVP_DecryptInit_ex(evp, row.cipher_key == 16 ? EVP_aes_128_cbc() : EVP_aes_256_cbc(), nullptr, key.data(),
-                       iv.data());
-  }
-  EVP_CIPHER_CTX_set_padding(evp, 0);
-  EXPECT_EQ(EVP_DecryptUpdate(evp, clear.data(), &n, ciphertext.data(), static_cast<int>(ciphertext.size())), 1);
-  EXPECT_EQ(static_cast<std::size_t>(n), clear.size());
-  EVP_CIPHER_CTX_free(evp);
-  return clear;
 }
 
 bytes part(const bytes& of, std::size_t from, std::size_t to) {
@@ -90,7 +67,9 @@ opened open_at_peer(const api::sa_record& record, const bytes& outer, std::uint3
   opened out;
   out.sequence = std::uint64_t{sequence_high} << 32 | read_be(outer, at + 4, 4);
   out.iv = part(outer, at + 8, at + 8 + row.iv);
-  const auto clear = decrypt(record, out.iv, part(outer, at + 8 + row.iv, outer.size() - row.icv));
+  // Only for opening: the judge's sealing is what says whether the ICV is right.
+  const auto clear =
+      esp_decipher(record.suite, material(record), out.iv, part(outer, at + 8 + row.iv, outer.size() - row.icv));
   EXPECT_EQ(clear.size() % row.block, 0u);
   const auto judged = esp_seal(record.suite, material(record), record.esn != 0, sequence_high,
                                join({part(outer, at, at + 8 + row.iv), clear}));
