@@ -33,8 +33,9 @@ manager::~manager() {
 }
 
 gcm_kernels kernels_of(const IMB_MGR* state) {
-  return {.aes128 = {state->gcm128_pre, state->gcm128_enc, state->gcm128_dec},
-          .aes256 = {state->gcm256_pre, state->gcm256_enc, state->gcm256_dec}};
+  return {{{{state->gcm128_pre, state->gcm128_enc, state->gcm128_dec},
+            {state->gcm192_pre, state->gcm192_enc, state->gcm192_dec},
+            {state->gcm256_pre, state->gcm256_enc, state->gcm256_dec}}}};
 }
 
 std::size_t key_data_size(const gcm_kernel& kernel) {
@@ -70,42 +71,54 @@ gcm_key::~gcm_key() {
   wipe(salt_, sizeof salt_);
 }
 
-cbc_hmac_key::cbc_hmac_key(const esp_engine& made_by, esp_suite s, bool extended, IMB_MGR* library,
-                           std::span<const std::uint8_t> material)
+chacha_key::chacha_key(const esp_engine& made_by, esp_suite s, bool extended, std::span<const std::uint8_t> material)
     : esp_key(made_by, s, extended) {
-  const auto& row = info(s);
-  if (row.cipher_key == 16)
-    IMB_AES_KEYEXP_128(library, material.data(), encrypt_keys, decrypt_keys);
-  else
-    IMB_AES_KEYEXP_256(library, material.data(), encrypt_keys, decrypt_keys);
-  const auto hash = row.auth_key == 20 ? IMB_AUTH_HMAC_SHA_1 : IMB_AUTH_HMAC_SHA_256;
-  imb_hmac_ipad_opad(library, hash, material.data() + row.cipher_key, row.auth_key, inner, outer);
+  std::memcpy(key, material.data(), sizeof key);
+  std::memcpy(salt, material.data() + sizeof key, sizeof salt);
 }
 
-cbc_hmac_key::~cbc_hmac_key() {
+chacha_key::~chacha_key() {
+  wipe(key, sizeof key);
+  wipe(salt, sizeof salt);
+}
+
+hmac_key::hmac_key(const esp_engine& made_by, esp_suite s, bool extended, IMB_MGR* library,
+                   std::span<const std::uint8_t> material)
+    : esp_key(made_by, s, extended) {
+  const auto& row = info(s);
+  switch (row.cipher_key) {
+    case 16: IMB_AES_KEYEXP_128(library, material.data(), encrypt_keys, decrypt_keys); break;
+    case 24: IMB_AES_KEYEXP_192(library, material.data(), encrypt_keys, decrypt_keys); break;
+    case 32: IMB_AES_KEYEXP_256(library, material.data(), encrypt_keys, decrypt_keys); break;
+    default: break;  // no cipher
+  }
+  std::memcpy(salt, material.data() + row.cipher_key, row.salt);
+  imb_hmac_ipad_opad(library, hash_of(row), material.data() + row.cipher_key + row.salt, row.auth_key, states_,
+                     states_ + (outer() - inner()));
+}
+
+hmac_key::~hmac_key() {
+  wipe(salt, sizeof salt);
   wipe(encrypt_keys, sizeof encrypt_keys);
   wipe(decrypt_keys, sizeof decrypt_keys);
-  wipe(inner, sizeof inner);
-  wipe(outer, sizeof outer);
+  wipe(states_, sizeof states_);
 }
 
 namespace {
 
 class engine final : public esp_engine {
  public:
-  engine(manager library, std::string_view name, gcm_kernels kernels, bool cbc)
-      : library_(std::move(library)),
-        name_(name),
-        kernels_(kernels),
-        cbc_(cbc),
-        data_size_128_(key_data_size(kernels.aes128)),
-        data_size_256_(key_data_size(kernels.aes256)) {}
+  // `gcm_only`: what the kernels do and nothing else.
+  engine(manager library, std::string_view name, const gcm_kernels& kernels, bool gcm_only)
+      : library_(std::move(library)), name_(name), kernels_(kernels), gcm_only_(gcm_only) {
+    for (std::size_t i = 0; i < data_sizes_.size(); ++i) data_sizes_[i] = key_data_size(kernels_.by_key[i]);
+  }
 
   [[nodiscard]] std::string_view name() const noexcept override { return name_; }
   [[nodiscard]] bool supports(esp_suite suite) const noexcept override {
-    const auto& row = info(suite);
-    if (row.cipher_key == 24) return false;
-    return row.cipher == esp_cipher::aes_gcm || (cbc_ && row.cipher == esp_cipher::aes_cbc && row.auth_key <= 32);
+    const auto cipher = info(suite).cipher;
+    if (cipher == esp_cipher::aes_gcm || cipher == esp_cipher::aes_gmac) return true;
+    return !gcm_only_ && cipher != esp_cipher::des3_cbc;  // 3DES has no burst interface, and needs no speed
   }
 
   [[nodiscard]] result<std::unique_ptr<esp_key>> prepare(esp_suite suite, std::span<const std::uint8_t> material,
@@ -115,12 +128,13 @@ class engine final : public esp_engine {
     if (material.size() != row.key_material())
       return failure("key for " + std::string(row.name) + " has " + std::to_string(material.size()) +
                      " bytes, expected " + std::to_string(row.key_material()));
-    if (suite == esp_suite::aes128gcm16)
-      return gcm_key::make(*this, suite, esn, kernels_.aes128, data_size_128_, material);
-    if (suite == esp_suite::aes256gcm16)
-      return gcm_key::make(*this, suite, esn, kernels_.aes256, data_size_256_, material);
+    if (row.cipher == esp_cipher::aes_gcm || row.cipher == esp_cipher::aes_gmac) {
+      const auto size = data_sizes_[gcm_kernels::index_of(row)];
+      return gcm_key::make(*this, suite, esn, kernels_.of(row), size, material);
+    }
+    if (row.aead) return std::make_unique<chacha_key>(*this, suite, esn, material);
     const std::scoped_lock guard(library_use_);  // the library notes errors in its state
-    return std::make_unique<cbc_hmac_key>(*this, suite, esn, library_.get(), material);
+    return std::make_unique<hmac_key>(*this, suite, esn, library_.get(), material);
   }
 
   [[nodiscard]] result<std::unique_ptr<esp_processor>> make_processor() const override {
@@ -132,8 +146,8 @@ class engine final : public esp_engine {
   mutable std::mutex library_use_;
   std::string_view name_;
   gcm_kernels kernels_;
-  bool cbc_;
-  std::size_t data_size_128_, data_size_256_;
+  std::array<std::size_t, 3> data_sizes_{};  // of the kernels' keys
+  bool gcm_only_;
 };
 
 }  // namespace
@@ -143,7 +157,7 @@ result<std::unique_ptr<esp_engine>> make_ipsec_mb_engine() {
   auto library = ipsec_mb::manager::make();
   if (!library) return std::unexpected(library.error());
   const auto kernels = ipsec_mb::kernels_of(library->get());
-  return std::make_unique<ipsec_mb::engine>(std::move(*library), "ipsec-mb", kernels, true);
+  return std::make_unique<ipsec_mb::engine>(std::move(*library), "ipsec-mb", kernels, false);
 }
 
 result<std::unique_ptr<esp_engine>> make_ipsec_mb_vaes_engine() {
@@ -151,7 +165,7 @@ result<std::unique_ptr<esp_engine>> make_ipsec_mb_vaes_engine() {
   if (!library) return std::unexpected(library.error());
   const auto kernels = ipsec_mb::vaes_kernels(library->get());
   if (!kernels) return std::unexpected(kernels.error());
-  return std::make_unique<ipsec_mb::engine>(std::move(*library), "ipsec-mb-vaes", *kernels, false);
+  return std::make_unique<ipsec_mb::engine>(std::move(*library), "ipsec-mb-vaes", *kernels, true);
 }
 
 bool ipsec_mb_passes_over_vaes() {

@@ -1,6 +1,7 @@
 // What the parts of the IPsec-MB engines share: the library's manager, the GCM kernel in use, the prepared keys.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -36,7 +37,9 @@ struct gcm_kernel {
   aes_gcm_enc_dec_t decrypt = nullptr;
 };
 struct gcm_kernels {
-  gcm_kernel aes128, aes256;
+  std::array<gcm_kernel, 3> by_key;  // of 16, 24 and 32 bytes
+  [[nodiscard]] static constexpr std::size_t index_of(const esp_suite_info& row) { return row.cipher_key / 8u - 2; }
+  [[nodiscard]] const gcm_kernel& of(const esp_suite_info& row) const { return by_key[index_of(row)]; }
 };
 [[nodiscard]] gcm_kernels kernels_of(const IMB_MGR* state);
 
@@ -46,7 +49,8 @@ struct gcm_kernels {
 // How many bytes of gcm_key_data `pre` fills in: the kernels of this family read no further.
 [[nodiscard]] std::size_t key_data_size(const gcm_kernel& kernel);
 
-// AES-GCM: the salt, and behind the object, in its own cache lines, as much of gcm_key_data as the kernel uses.
+// AES-GCM and GMAC: the salt, and behind the object, in its own cache lines, as much of gcm_key_data as the kernel
+// uses.
 class alignas(64) gcm_key final : public esp_key {
  public:
   [[nodiscard]] static std::unique_ptr<gcm_key> make(const esp_engine& made_by, esp_suite s, bool extended,
@@ -67,19 +71,42 @@ class alignas(64) gcm_key final : public esp_key {
 };
 static_assert(sizeof(gcm_key) == 64);
 
-// AES-CBC with HMAC: both key schedules, and the hash states after the padded authentication key (RFC 2104 4).
-class alignas(64) cbc_hmac_key final : public esp_key {
+// ChaCha20-Poly1305: the key as given.
+class alignas(64) chacha_key final : public esp_key {
  public:
-  cbc_hmac_key(const esp_engine& made_by, esp_suite s, bool extended, IMB_MGR* library,
-               std::span<const std::uint8_t> material);
-  ~cbc_hmac_key() override;
+  chacha_key(const esp_engine& made_by, esp_suite s, bool extended, std::span<const std::uint8_t> material);
+  ~chacha_key() override;
 
-  alignas(16) std::uint8_t encrypt_keys[15 * 16];
-  alignas(16) std::uint8_t decrypt_keys[15 * 16];
-  alignas(16) std::uint8_t inner[32];
-  alignas(16) std::uint8_t outer[32];
+  std::uint8_t salt[4];
+  std::uint8_t key[32];
 };
-static_assert(sizeof(cbc_hmac_key) <= 576);
+
+// A cipher, or none, with HMAC: both key schedules, and the hash states after the padded authentication key (RFC 2104
+// 4).
+class alignas(64) hmac_key final : public esp_key {
+ public:
+  hmac_key(const esp_engine& made_by, esp_suite s, bool extended, IMB_MGR* library,
+           std::span<const std::uint8_t> material);
+  ~hmac_key() override;
+
+  // SHA-1's and SHA-256's two states share one cache line.
+  [[nodiscard]] const std::uint8_t* inner() const noexcept { return states_; }
+  [[nodiscard]] const std::uint8_t* outer() const noexcept { return states_ + (info(suite).auth_key > 32 ? 64 : 32); }
+
+  std::uint8_t salt[4] = {};
+  alignas(16) std::uint8_t encrypt_keys[15 * 16] = {};
+  alignas(16) std::uint8_t decrypt_keys[15 * 16] = {};
+
+ private:
+  alignas(64) std::uint8_t states_[128] = {};
+};
+static_assert(sizeof(hmac_key) <= 640);
+
+[[nodiscard]] constexpr IMB_HASH_ALG hash_of(const esp_suite_info& row) {
+  constexpr std::array algorithms{IMB_AUTH_NULL, IMB_AUTH_HMAC_SHA_1, IMB_AUTH_HMAC_SHA_256, IMB_AUTH_HMAC_SHA_384,
+                                  IMB_AUTH_HMAC_SHA_512};
+  return algorithms[static_cast<std::size_t>(row.auth)];
+}
 
 [[nodiscard]] result<std::unique_ptr<esp_processor>> make_ipsec_mb_processor(const gcm_kernels& kernels);
 
