@@ -1,4 +1,4 @@
-// IP addresses and prefixes of both families as plain values.
+// IP addresses, prefixes and ranges of both families as plain values.
 #pragma once
 
 #include <array>
@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "dataplane/core/result.hpp"
 
@@ -40,10 +41,36 @@ struct ip_prefix {
   friend auto operator<=>(const ip_prefix&, const ip_prefix&) = default;
 };
 
+// The addresses from `first` to `last`, as a traffic selector says them (RFC 7296 3.13.1); both of one family, or none:
+// every address of either family. A prefix is a range too.
+struct ip_range {
+  ip_address first, last;
+
+  ip_range() = default;
+  ip_range(const ip_address& from, const ip_address& to) : first(from), last(to) {}
+  ip_range(const ip_prefix& prefix);  // NOLINT(google-explicit-constructor): every prefix is a range
+
+  [[nodiscard]] bool any() const { return first.family == ip_family::none; }
+  // Of one family, and its first address not above its last.
+  [[nodiscard]] bool valid() const { return !any() && first.family == last.family && first.bytes <= last.bytes; }
+  [[nodiscard]] bool contains(const ip_address& address) const {
+    return address.family == first.family && first.bytes <= address.bytes && address.bytes <= last.bytes;
+  }
+  [[nodiscard]] bool contains(const ip_range& other) const { return contains(other.first) && contains(other.last); }
+  // The longest prefix that holds all of it. Only for a valid range, as are the next two.
+  [[nodiscard]] ip_prefix cover() const;
+  [[nodiscard]] bool is_prefix() const;
+  // The fewest prefixes that hold it and nothing else, in order: 62 at most for IPv4, 254 for IPv6.
+  [[nodiscard]] std::vector<ip_prefix> prefixes() const;
+  friend auto operator<=>(const ip_range&, const ip_range&) = default;
+};
+
 [[nodiscard]] result<ip_address> parse_ip_address(std::string_view text);
 [[nodiscard]] result<ip_prefix> parse_ip_prefix(
     std::string_view text);  // "10.0.0.0/8", "2001:db8::/32"; no length: host
+[[nodiscard]] result<ip_range> parse_ip_range(std::string_view text);  // a prefix, or "10.1.0.10-10.1.0.99"
 [[nodiscard]] std::string to_string(const ip_address& address);
 [[nodiscard]] std::string to_string(const ip_prefix& prefix);
+[[nodiscard]] std::string to_string(const ip_range& range);  // "any", a prefix where it is one, or "FIRST-LAST"
 
 }  // namespace trunkgate

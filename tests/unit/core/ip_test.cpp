@@ -68,5 +68,61 @@ TEST(ip_prefix, overlaps_either_way_round) {
   EXPECT_FALSE(prefix("0.0.0.0/0").overlaps(prefix("::/0")));
 }
 
+ip_range range(std::string_view text) { return parse_ip_range(text).value(); }
+
+std::string prefixes_of(std::string_view text) {
+  std::string out;
+  for (const auto& part : range(text).prefixes()) out += (out.empty() ? "" : " ") + to_string(part);
+  return out;
+}
+
+TEST(ip_range, reads_and_prints_prefixes_and_ranges) {
+  for (const char* text : {"10.1.0.10-10.1.0.99", "10.1.0.0/16", "0.0.0.0/0", "::/0", "2001:db8::5-2001:db8::1:5",
+                           "10.1.2.3/32"})
+    EXPECT_EQ(to_string(range(text)), text);
+  EXPECT_EQ(to_string(range("10.1.2.3/16")), "10.1.0.0/16") << "host bits do not count";
+  EXPECT_EQ(to_string(range("10.1.2.3-10.1.2.3")), "10.1.2.3/32");
+  EXPECT_EQ(to_string(ip_range{}), "any");
+  for (const char* text : {"10.1.0.9-10.1.0.8", "10.1.0.1-::1", "10.1.0.1-", "-10.1.0.1", "10.1.0.0/24-10.1.1.0", "a-b"})
+    EXPECT_FALSE(parse_ip_range(text)) << text;
+}
+
+TEST(ip_range, holds_its_ends_and_what_is_between) {
+  const auto one = range("10.1.0.10-10.1.1.3");
+  for (const char* text : {"10.1.0.10", "10.1.0.255", "10.1.1.0", "10.1.1.3"}) EXPECT_TRUE(one.contains(address(text)));
+  for (const char* text : {"10.1.0.9", "10.1.1.4", "::1"}) EXPECT_FALSE(one.contains(address(text)));
+  EXPECT_TRUE(one.contains(range("10.1.0.128/25")));
+  EXPECT_FALSE(one.contains(range("10.1.0.0/25")));
+}
+
+TEST(ip_range, is_covered_by_the_longest_prefix_around_it) {
+  EXPECT_EQ(to_string(range("10.1.0.10-10.1.0.99").cover()), "10.1.0.0/25");
+  EXPECT_EQ(to_string(range("127.255.255.255-128.0.0.0").cover()), "0.0.0.0/0");
+  EXPECT_EQ(to_string(range("10.1.2.3").cover()), "10.1.2.3/32");
+  EXPECT_EQ(to_string(range("2001:db8::1-2001:db8::2").cover()), "2001:db8::/126");
+}
+
+TEST(ip_range, takes_the_fewest_prefixes) {
+  EXPECT_EQ(prefixes_of("10.1.0.10-10.1.0.20"), "10.1.0.10/31 10.1.0.12/30 10.1.0.16/30 10.1.0.20/32");
+  EXPECT_EQ(prefixes_of("10.0.0.0/8"), "10.0.0.0/8");
+  EXPECT_EQ(prefixes_of("0.0.0.0/0"), "0.0.0.0/0");
+  EXPECT_EQ(prefixes_of("255.255.255.254-255.255.255.255"), "255.255.255.254/31");
+  EXPECT_EQ(range("0.0.0.1-255.255.255.254").prefixes().size(), 62u);
+  EXPECT_EQ(range("::1-ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe").prefixes().size(), 254u);
+}
+
+// Against counting: every address of a small network is in exactly as many of the prefixes as it is in the range.
+TEST(ip_range, its_prefixes_hold_each_address_once_and_no_other) {
+  for (std::uint32_t first = 0; first < 64; ++first)
+    for (std::uint32_t last = first; last < 64; ++last) {
+      const auto parts = ip_range(ip_address::v4(first), ip_address::v4(last)).prefixes();
+      for (std::uint32_t at = 0; at < 64; ++at) {
+        std::size_t hits = 0;
+        for (const auto& part : parts) hits += part.contains(ip_address::v4(at));
+        ASSERT_EQ(hits, first <= at && at <= last ? 1u : 0u) << first << " " << last << " " << at;
+      }
+    }
+}
+
 }  // namespace
 }  // namespace trunkgate
