@@ -64,6 +64,8 @@ class checker {
       case value_form::scalar: return scalar(at, schema.scalar, path);
       case value_form::object: return object(at, *schema.object, path);
       case value_form::list: return list(at, schema, path);
+      case value_form::scalar_or_list:
+        return at.what == node::kind::list ? list(at, schema, path) : scalar(at, schema.scalar, path);
       case value_form::named_objects: return named_objects(at, schema, path);
       case value_form::scalar_or_object:
         if (at.what == node::kind::map) return object(at, *schema.object, path);

@@ -16,6 +16,11 @@ enum class busy_poll_mode : std::uint8_t { automatic, always, never };
 enum class driver_choice : std::uint8_t { automatic, af_packet, af_xdp, vfio, pcap, ring, null, memif, tap };
 enum class rule_action : std::uint8_t { bypass, discard, protect };
 
+struct number_range {
+  std::uint16_t first = 0, last = 65535;
+  friend bool operator==(const number_range&, const number_range&) = default;
+};
+
 struct gateway_settings {
   std::string name;
   unsigned workers = 0;  // 0: auto
@@ -83,9 +88,11 @@ struct lifetime_settings {
 struct child_settings {
   std::string name;
   child_mode mode = child_mode::tunnel;
-  std::vector<ip_prefix> local, remote;  // masked
-  std::int16_t protocol = -1;            // -1: any
-  std::optional<std::uint16_t> local_port, remote_port;
+  std::vector<ip_range> local, remote;
+  std::int16_t protocol = -1;  // -1: any
+  number_range local_ports, remote_ports;
+  std::string icmp;        // a type of ICMP message, for find_icmp(); empty: any
+  std::uint64_t dscp = 0;  // bit n: class n; 0: any
   std::uint32_t replay_window = 0;
   std::uint16_t tfc_padding = 0;  // bytes; 0: off
   bool tfc_padding_to_mtu = false;
@@ -113,17 +120,14 @@ struct tunnel_settings {
   std::vector<child_settings> children;
 };
 
-struct number_range {
-  std::uint16_t first = 0, last = 65535;
-  friend bool operator==(const number_range&, const number_range&) = default;
-};
-
 struct policy_settings {
   std::string name;
   std::string from = "any", to = "any";  // a port's name, "box", or "any"
-  ip_prefix source, destination;         // masked; family none: any
-  std::int16_t protocol = -1;            // -1: any
+  ip_range source, destination;
+  std::int16_t protocol = -1;  // -1: any
   number_range source_ports, destination_ports;
+  std::string icmp;        // as in child_settings
+  std::uint64_t dscp = 0;  // as in child_settings
   rule_action action = rule_action::discard;
   bool both_ways = false;
 };

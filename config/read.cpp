@@ -36,6 +36,7 @@ class object_reader {
   [[nodiscard]] ip_address address(std::string_view key) const {
     return parse_ip_address(text(key)).value_or(ip_address{});
   }
+  [[nodiscard]] ip_range range(std::string_view key) const { return parse_ip_range(text(key)).value_or(ip_range{}); }
   [[nodiscard]] ip_prefix prefix(std::string_view key) const {
     return parse_ip_prefix(text(key)).value_or(ip_prefix{}).masked();
   }
@@ -43,9 +44,6 @@ class object_reader {
     return parse_port_range(text(key)).value_or(number_range{});
   }
   [[nodiscard]] std::int16_t protocol(std::string_view key) const { return find_protocol(text(key)).value_or(-1); }
-  [[nodiscard]] std::optional<std::uint16_t> optional_number(std::string_view key) const {
-    return has(key) ? std::optional(number<std::uint16_t>(key)) : std::nullopt;
-  }
   // The place of the word in the table's list: our enumerations have the same order.
   template <class Enumeration>
   [[nodiscard]] Enumeration choice(std::string_view key) const {
@@ -55,10 +53,27 @@ class object_reader {
   }
   [[nodiscard]] std::vector<ip_prefix> prefixes(std::string_view key) const {
     std::vector<ip_prefix> out;
-    const node* list = at_ != nullptr ? at_->find(key) : nullptr;
-    if (list != nullptr)
-      for (const auto& item : list->items)
-        out.push_back(parse_ip_prefix(item.text).value_or(ip_prefix{}));  // same indices
+    for_each_item(key, [&](const std::string& item) {
+      out.push_back(parse_ip_prefix(item).value_or(ip_prefix{}));  // same indices
+    });
+    return out;
+  }
+
+  [[nodiscard]] std::vector<ip_range> ranges(std::string_view key) const {
+    std::vector<ip_range> out;
+    for_each_item(key, [&](const std::string& item) {
+      out.push_back(parse_ip_range(item).value_or(ip_range{}));  // same indices
+    });
+    return out;
+  }
+  // A set of classes: one, or a list of them; 0 for any.
+  [[nodiscard]] std::uint64_t classes(std::string_view key) const {
+    std::uint64_t out = 0;
+    const auto add = [&](std::string_view word) {
+      if (const auto value = parse_dscp(word)) out |= 1ull << *value;
+    };
+    add(text(key));
+    for_each_item(key, add);
     return out;
   }
 
@@ -78,6 +93,12 @@ class object_reader {
   }
 
  private:
+  template <class Each>
+  void for_each_item(std::string_view key, Each call) const {
+    const node* list = at_ != nullptr ? at_->find(key) : nullptr;
+    if (list != nullptr)
+      for (const auto& item : list->items) call(item.text);
+  }
   [[nodiscard]] const field_schema& field(std::string_view key) const {
     const auto* found = schema_.find(key);
     assert(found != nullptr && "the reader asks for a field that the table does not have");
@@ -166,11 +187,13 @@ child_settings read_child(const std::string& name, const object_reader& in) {
   const auto lifetime = in.inner("lifetime");
   child_settings child{.name = name,
                        .mode = in.choice<child_mode>("mode"),
-                       .local = in.prefixes("local"),
-                       .remote = in.prefixes("remote"),
+                       .local = in.ranges("local"),
+                       .remote = in.ranges("remote"),
                        .protocol = in.protocol("protocol"),
-                       .local_port = in.optional_number("local_port"),
-                       .remote_port = in.optional_number("remote_port"),
+                       .local_ports = in.ports("local_port"),
+                       .remote_ports = in.ports("remote_port"),
+                       .icmp = std::string(in.text("icmp")),
+                       .dscp = in.classes("dscp"),
                        .replay_window = in.number<std::uint32_t>("replay_window"),
                        .tfc_padding = in.number<std::uint16_t>("tfc_padding"),
                        .tfc_padding_to_mtu = in.text("tfc_padding") == "mtu",
@@ -178,8 +201,6 @@ child_settings read_child(const std::string& name, const object_reader& in) {
                        .soft = read_limits(lifetime.inner("soft")),
                        .hard = read_limits(lifetime.inner("hard")),
                        .manual = read_manual(in.inner("manual"))};
-  for (auto* side : {&child.local, &child.remote})
-    for (auto& prefix : *side) prefix = prefix.masked();
   return child;
 }
 
@@ -188,9 +209,9 @@ void complete_selectors(child_settings& child, const tunnel_settings& tunnel) {
   for (auto [side, end] : {std::pair(&child.local, &tunnel.local), std::pair(&child.remote, &tunnel.peer)}) {
     if (!side->empty()) continue;
     if (child.mode == child_mode::transport && end->family != ip_family::none)
-      side->push_back({*end, end->bits()});
+      side->push_back({*end, *end});
     else if (tunnel.interface)
-      for (const auto family : {ip_family::v4, ip_family::v6}) side->push_back({{.bytes = {}, .family = family}, 0});
+      for (const auto family : {ip_family::v4, ip_family::v6}) side->push_back(ip_prefix{{.bytes = {}, .family = family}, 0});
   }
 }
 
@@ -220,11 +241,13 @@ policy_settings read_policy(const object_reader& in) {
   return {.name = std::string(in.text("name")),
           .from = std::string(in.text("from")),
           .to = std::string(in.text("to")),
-          .source = in.prefix("source"),
-          .destination = in.prefix("destination"),
+          .source = in.range("source"),
+          .destination = in.range("destination"),
           .protocol = in.protocol("protocol"),
           .source_ports = in.ports("source_ports"),
           .destination_ports = in.ports("destination_ports"),
+          .icmp = std::string(in.text("icmp")),
+          .dscp = in.classes("dscp"),
           .action = in.choice<rule_action>("action"),
           .both_ways = in.truth("both_ways")};
 }

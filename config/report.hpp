@@ -57,6 +57,11 @@ void check_document(const node& root, report& to);
 // What no single value can say: names that must exist, things that exclude each other, SAs that collide.
 void validate(const configuration& config, report& to);
 void validate_policies(const configuration& config, report& to);
+// Selectors of children and rules alike: `icmp` must be a message of the protocol of the object at `path`.
+void check_icmp(const std::string& icmp, std::int16_t protocol, const std::string& path, report& to);
+[[nodiscard]] inline bool has_ports(std::int16_t protocol) {
+  return protocol == 6 || protocol == 17 || protocol == 132;
+}
 
 [[nodiscard]] inline std::string item_path(std::string_view list, std::size_t index) {
   return std::string(list) + "[" + std::to_string(index) + "]";

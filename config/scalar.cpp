@@ -4,6 +4,8 @@
 #include <charconv>
 #include <vector>
 
+#include "config/selector_words.hpp"
+
 namespace trunkgate {
 
 namespace {
@@ -69,6 +71,13 @@ std::optional<scalar_problem> check_word(const scalar_schema& schema, std::strin
   return scalar_problem{"unknown value " + quoted(text), guess};
 }
 
+// Whether the protocol knows the name is for validate() to say.
+std::optional<scalar_problem> check_icmp(std::string_view text) {
+  if (std::ranges::contains(icmp_words(), text) || find_icmp(text, 1)) return std::nullopt;
+  auto guess = did_you_mean(text, icmp_words());
+  return scalar_problem{quoted(text) + " is no type of ICMP message", guess.empty() ? "echo-request, 8, or 3/4" : guess};
+}
+
 }  // namespace
 
 std::optional<scalar_problem> check_scalar(const scalar_schema& schema, std::string_view text) {
@@ -90,6 +99,10 @@ std::optional<scalar_problem> check_scalar(const scalar_schema& schema, std::str
     case scalar_syntax::prefix:
       if (auto prefix = parse_ip_prefix(text); !prefix) return scalar_problem{prefix.error().reason, ""};
       return std::nullopt;
+    case scalar_syntax::range:
+      if (auto range = parse_ip_range(text); !range) return scalar_problem{range.error().reason, ""};
+      return std::nullopt;
+    case scalar_syntax::icmp: return check_icmp(text);
     case scalar_syntax::port_range:
       if (!parse_port_range(text))
         return scalar_problem{quoted(text) + " is no port or range of ports", "443, or 1024-65535"};

@@ -57,6 +57,9 @@ constexpr value_schema object(const object_schema& what) { return {.form = value
 constexpr value_schema list_of(scalar_syntax syntax, std::size_t limit) {
   return {.form = value_form::list, .scalar = {.syntax = syntax}, .limit = limit};
 }
+constexpr value_schema one_or_more(scalar_syntax syntax) {
+  return {.form = value_form::scalar_or_list, .scalar = {.syntax = syntax}};
+}
 constexpr value_schema list_of(const object_schema& what) { return {.form = value_form::list, .object = &what}; }
 constexpr value_schema named(const object_schema& what, std::int64_t name_length = 63, std::size_t limit = 0) {
   return {value_form::named_objects, {.syntax = scalar_syntax::name, .most = name_length}, &what, limit};
@@ -173,15 +176,21 @@ constexpr object_schema lifetime_schema{"How long each of the child's SAs lives 
 constexpr field_schema child_fields[] = {
     {"mode", word(modes), false, "tunnel",
      "ESP tunnel mode, or transport mode between the gateway itself and the peer itself."},
-    {"local", list_of(scalar_syntax::prefix, 8), false, "",
-     "What is protected on this side: 1 to 8 prefixes. Not given: the tunnel's `local` in transport mode, everything "
+    {"local", list_of(scalar_syntax::range, 8), false, "",
+     "What is protected on this side: 1 to 8 prefixes or ranges. Not given: the tunnel's `local` in transport mode, everything "
      "in "
      "a tunnel with an interface."},
-    {"remote", list_of(scalar_syntax::prefix, 8), false, "",
-     "What is protected behind the peer: 1 to 8 prefixes. Not given: as with `local`."},
+    {"remote", list_of(scalar_syntax::range, 8), false, "",
+     "What is protected behind the peer: 1 to 8 prefixes or ranges. Not given: as with `local`."},
     {"protocol", number(0, 255, protocols), false, "any", "Protects this upper-layer protocol only: a name or number."},
-    {"local_port", number(1, 65535), false, "", "Protects this port of this side only; needs tcp, udp or sctp."},
-    {"remote_port", number(1, 65535), false, "", "Protects this port behind the peer only; needs tcp, udp or sctp."},
+    {"local_port", simple(scalar_syntax::port_range), false, "",
+     "Protects this port, or range of ports, of this side only; needs tcp, udp or sctp."},
+    {"remote_port", simple(scalar_syntax::port_range), false, "",
+     "Protects this port, or range of ports, behind the peer only; needs tcp, udp or sctp."},
+    {"icmp", simple(scalar_syntax::icmp), false, "",
+     "Protects this type of ICMP message only, in both directions; needs icmp or ipv6-icmp."},
+    {"dscp", one_or_more(scalar_syntax::dscp), false, "",
+     "Takes packets of these classes only. What comes in may be of any (RFC 4301 4.1)."},
     {"replay_window", number(64, 65536), false, "4096", "Packets that may arrive late: a multiple of 64."},
     {"tfc_padding", number(64, 9000, off_or_mtu), false, "off",
      "Traffic flow confidentiality (RFC 4303 2.7): inner packets are padded to so many bytes, or to what fits the "
@@ -226,13 +235,16 @@ constexpr field_schema policy_fields[] = {
     {"from", simple(scalar_syntax::name, 63), false, "any",
      "Where the packet comes in: a port, `box` (the gateway itself), or `any`."},
     {"to", simple(scalar_syntax::name, 63), false, "any", "Where its route leads: a port, `box`, or `any`."},
-    {"source", simple(scalar_syntax::prefix, 0, any), false, "any", "Source addresses."},
-    {"destination", simple(scalar_syntax::prefix, 0, any), false, "any", "Destination addresses."},
+    {"source", simple(scalar_syntax::range, 0, any), false, "any", "Source addresses."},
+    {"destination", simple(scalar_syntax::range, 0, any), false, "any", "Destination addresses."},
     {"protocol", number(0, 255, protocols), false, "any", "Upper-layer protocol: a name or number."},
     {"source_ports", simple(scalar_syntax::port_range, 0, any), false, "any",
      "One port or a range; needs tcp, udp or sctp."},
     {"destination_ports", simple(scalar_syntax::port_range, 0, any), false, "any",
      "One port or a range; needs tcp, udp or sctp."},
+    {"icmp", simple(scalar_syntax::icmp), false, "",
+     "Type of ICMP message, `both_ways` the same; needs icmp or ipv6-icmp."},
+    {"dscp", one_or_more(scalar_syntax::dscp), false, "", "Classes of service."},
     {"action", word(actions), true, "",
      "`bypass`: passes in clear. `discard`: dropped. `protect`: only as the tunnels' selectors say."},
     {"both_ways", word(truth), false, "false", "The same for packets the other way: everything above swapped."},

@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "config/schema.hpp"
+#include "config/selector_words.hpp"
 #include "config/table.hpp"
 
 namespace trunkgate {
@@ -25,6 +26,8 @@ std::string syntax_of(const scalar_schema& schema) {
     case scalar_syntax::text: return "text";
     case scalar_syntax::address: return "address";
     case scalar_syntax::prefix: return "prefix";
+    case scalar_syntax::range: return "prefix or range";
+    case scalar_syntax::icmp: return "name, type, or type/code";
     case scalar_syntax::port_range: return "port or range";
     case scalar_syntax::dscp: return "DSCP";
     case scalar_syntax::duration: return "duration";
@@ -41,10 +44,15 @@ std::string describe(const scalar_schema& schema) {
   return out;
 }
 
+std::string plural(const std::string& syntax) {
+  return syntax == "prefix or range" ? "prefixes and ranges" : syntax + "es";
+}
+
 std::string describe(const value_schema& value) {
   switch (value.form) {
     case value_form::scalar: return describe(value.scalar);
-    case value_form::list: return value.object != nullptr ? "list, below" : "list of " + syntax_of(value.scalar) + "es";
+    case value_form::list: return value.object != nullptr ? "list, below" : "list of " + plural(syntax_of(value.scalar));
+    case value_form::scalar_or_list: return describe(value.scalar) + ", or a list of them";
     case value_form::object: return "map, below";
     case value_form::named_objects: return "map by name, below";
     case value_form::scalar_or_object: return describe(value.scalar) + ", or a map, below";
@@ -94,6 +102,15 @@ json scalar_json(const scalar_schema& schema) {
     case scalar_syntax::text: syntax = {{"type", "string"}, {"minLength", 1}, {"maxLength", schema.most}}; break;
     case scalar_syntax::address: syntax = {{"type", "string"}, {"pattern", "^[0-9A-Fa-f.:]+$"}}; break;
     case scalar_syntax::prefix: syntax = {{"type", "string"}, {"pattern", "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$"}}; break;
+    case scalar_syntax::range:
+      syntax = {{"type", "string"}, {"pattern", "^[0-9A-Fa-f.:]+(/[0-9]{1,3}|-[0-9A-Fa-f.:]+)?$"}};
+      break;
+    case scalar_syntax::icmp:
+      syntax = {{"anyOf",
+                 {{{"type", "integer"}, {"minimum", 0}, {"maximum", 255}},
+                  {{"type", "string"}, {"pattern", "^[0-9]{1,3}/[0-9]{1,3}$"}},
+                  {{"enum", std::vector<std::string>(icmp_words().begin(), icmp_words().end())}}}}};
+      break;
     case scalar_syntax::port_range:
       syntax = {{"anyOf",
                  {{{"type", "integer"}, {"minimum", 0}, {"maximum", 65535}},
@@ -120,6 +137,9 @@ json value_json(const value_schema& value) {
   switch (value.form) {
     case value_form::scalar: return scalar_json(value.scalar);
     case value_form::object: return object_json(*value.object);
+    case value_form::scalar_or_list:
+      return {{"anyOf", json::array({scalar_json(value.scalar),
+                                     {{"type", "array"}, {"items", scalar_json(value.scalar)}}})}};
     case value_form::scalar_or_object:
       return {{"anyOf", json::array({scalar_json(value.scalar), object_json(*value.object)})}};
     case value_form::list: {

@@ -14,7 +14,9 @@ enum class scalar_syntax : std::uint8_t {
   text,        // anything; at most `most` characters
   address,     // IPv4 or IPv6
   prefix,      // with or without a length
+  range,       // a prefix, or "10.1.0.10-10.1.0.99"
   port_range,  // "443" or "1024-65535"
+  icmp,        // a type of ICMP message: "echo-request", "8" or "3/4"
   dscp,        // "ef", "af31", "cs5", or 0 to 63
   duration,    // "90s", "50m", "1h", "1d"
   quantity,    // "1000", "900M": K, M, G and T are powers of 1000
@@ -27,7 +29,7 @@ struct scalar_schema {
   std::string_view hint{};  // shown when the value is none of these
 };
 
-enum class value_form : std::uint8_t { scalar, list, object, named_objects, scalar_or_object };
+enum class value_form : std::uint8_t { scalar, list, scalar_or_list, object, named_objects, scalar_or_object };
 
 struct object_schema;
 

@@ -9,6 +9,7 @@
 
 #include "config/report.hpp"
 #include "config/scalar.hpp"
+#include "config/selector_words.hpp"
 
 namespace trunkgate {
 
@@ -102,16 +103,16 @@ void check_routes(const configuration& config, report& to) {
   }
 }
 
-bool has_ports(std::int16_t protocol) { return protocol == 6 || protocol == 17 || protocol == 132; }
-
 // What a child protects, in a form in which equal selectors are equal strings.
 std::string canonical_selectors(const child_settings& child) {
-  std::string out = std::to_string(child.protocol) + " " + std::to_string(child.local_port.value_or(0)) + " " +
-                    std::to_string(child.remote_port.value_or(0));
+  std::string out = std::to_string(child.protocol) + " dscp " + std::to_string(child.dscp);
+  const auto icmp = find_icmp(child.icmp, child.protocol);  // "8" and "echo-request" are the same
+  for (const auto& ports : {child.local_ports, child.remote_ports, icmp.value_or(number_range{})})
+    out += " " + std::to_string(ports.first) + "-" + std::to_string(ports.last);
   for (auto side : {child.local, child.remote}) {
     std::ranges::sort(side);
     out += " |";
-    for (const auto& prefix : side) out += " " + to_string(prefix);
+    for (const auto& range : side) out += " " + to_string(range);
   }
   return out;
 }
@@ -121,7 +122,7 @@ void check_mode(const tunnel_settings& tunnel, const child_settings& child, cons
   if (child.mode == child_mode::transport) {
     for (auto [side, end, key] :
          {std::tuple(&child.local, &tunnel.local, ".local"), {&child.remote, &tunnel.peer, ".remote"}})
-      if (usable(*end) && (side->size() != 1 || side->front() != ip_prefix{*end, end->bits()}))
+      if (usable(*end) && (side->size() != 1 || side->front() != ip_range(*end, *end)))
         to.error(path + key, "transport mode protects the gateway itself and the peer itself, here " + to_string(*end),
                  "leave it out, or mode: tunnel");
     if (tunnel.interface) to.error(path + ".mode", "a tunnel with an interface is in tunnel mode");
@@ -129,7 +130,7 @@ void check_mode(const tunnel_settings& tunnel, const child_settings& child, cons
       to.error(path + ".tfc_padding", "is for tunnel mode: in transport mode nothing says where the padding begins");
   } else if (tunnel.interface) {
     for (auto [side, key] : {std::pair(&child.local, ".local"), std::pair(&child.remote, ".remote")})
-      if (std::ranges::any_of(*side, [](const ip_prefix& p) { return p.length != 0; }))
+      if (std::ranges::any_of(*side, [](const ip_range& r) { return !r.any() && r.cover().length != 0; }))
         to.error(path + key, "a tunnel with an interface carries what the routes lead into it", "leave it out");
   }
 }
@@ -149,17 +150,18 @@ void check_lifetime(const child_settings& child, const std::string& path, report
 void check_selectors(const child_settings& child, const std::string& path, report& to) {
   for (auto [side, key] : {std::pair(&child.local, ".local"), std::pair(&child.remote, ".remote")})
     if (side->empty()) to.error(path + key, "needs at least one prefix");
-  bool common = std::ranges::any_of(child.local, [&](const ip_prefix& local) {
+  bool common = std::ranges::any_of(child.local, [&](const ip_range& local) {
     return std::ranges::any_of(child.remote,
-                               [&](const ip_prefix& remote) { return remote.address.family == local.address.family; });
+                               [&](const ip_range& remote) { return remote.first.family == local.first.family; });
   });
   bool complete = !child.local.empty() && !child.remote.empty() &&
-                  std::ranges::all_of(child.local, usable, [](const ip_prefix& p) { return p.address; }) &&
-                  std::ranges::all_of(child.remote, usable, [](const ip_prefix& p) { return p.address; });
+                  std::ranges::all_of(child.local, usable, &ip_range::first) &&
+                  std::ranges::all_of(child.remote, usable, &ip_range::first);
   if (complete && !common) to.error(path + ".remote", "has no prefix of the same IP version as one of local");
-  for (auto [port, key] : {std::pair(&child.local_port, ".local_port"), std::pair(&child.remote_port, ".remote_port")})
-    if (port->has_value() && !has_ports(child.protocol) && !to.is_wrong(path + ".protocol"))
+  for (auto [ports, key] : {std::pair(&child.local_ports, ".local_port"), {&child.remote_ports, ".remote_port"}})
+    if (*ports != number_range{} && !has_ports(child.protocol) && !to.is_wrong(path + ".protocol"))
       to.error(path + key, "needs protocol tcp, udp, or sctp");
+  check_icmp(child.icmp, child.protocol, path, to);
   if (child.replay_window % 64 != 0)
     to.error(path + ".replay_window", std::to_string(child.replay_window) + " is no multiple of 64",
              std::to_string((child.replay_window + 63) / 64 * 64) + " is the next");

@@ -1,5 +1,6 @@
 #include <cstdio>
 
+#include "config/selector_words.hpp"
 #include "controlplane/cli/show.hpp"
 #include "controlplane/cli/text.hpp"
 
@@ -29,7 +30,7 @@ std::uint64_t drops(const api::sa_status& sa) {
   return sa.replayed + sa.integrity_failed + sa.selector_mismatch + sa.other_drops;
 }
 
-json_object prefixes(const std::array<ip_prefix, api::prefixes_per_side>& all, std::uint16_t count) {
+json_object ranges(const std::array<ip_range, api::ranges_per_side>& all, std::uint16_t count) {
   auto out = json_object::array();
   for (std::size_t i = 0; i < std::min<std::size_t>(count, all.size()); ++i) out.push_back(to_string(all[i]));
   return out;
@@ -67,11 +68,13 @@ json_object object(const api::sa_status& sa) {
           {"spi", spi_text(sa.spi)},
           {"local", to_string(sa.local)},
           {"remote", to_string(sa.remote)},
-          {"local_prefixes", prefixes(sa.local_prefixes, sa.local_count)},
-          {"remote_prefixes", prefixes(sa.remote_prefixes, sa.remote_count)},
+          {"local_ranges", ranges(sa.local_ranges, sa.local_count)},
+          {"remote_ranges", ranges(sa.remote_ranges, sa.remote_count)},
           {"protocol", protocol_text(sa.protocol)},
           {"local_ports", range_text(sa.local_ports)},
           {"remote_ports", range_text(sa.remote_ports)},
+          {"icmp", icmp_selector_text(sa.protocol, sa.local_ports)},
+          {"dscp", dscp_text(sa.dscp)},
           {"replay_window", sa.replay_window},
           {"worker", sa.worker},
           {"engine", sa.engine.view()},

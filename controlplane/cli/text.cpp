@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cstdio>
 
+#include "config/selector_words.hpp"
+
 namespace trunkgate {
 
 namespace {
@@ -90,6 +92,11 @@ std::string range_text(const api::port_range& ports) {
   if (ports.any()) return "any";
   auto first = std::to_string(ports.first);
   return ports.first == ports.last ? first : first + "-" + std::to_string(ports.last);
+}
+
+std::string icmp_selector_text(std::int16_t protocol, const api::port_range& ports) {
+  const bool icmp = protocol == 1 || protocol == 58;
+  return icmp && !ports.any() ? icmp_text(protocol, {ports.first, ports.last}) : "";
 }
 
 std::string protocol_text(std::int16_t protocol) {

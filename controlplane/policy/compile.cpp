@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "config/selector_words.hpp"
 #include "controlplane/policy/keys.hpp"
 
 namespace trunkgate {
@@ -72,6 +73,8 @@ result<api::port_record> interface_of(const tunnel_interface_settings& interface
   return out;
 }
 
+api::port_range to_api(const number_range& range) { return {range.first, range.last}; }
+
 api::name port_name(const std::string& name) {
   return api::name(name == "any" ? api::any_port : std::string_view(name));
 }
@@ -85,8 +88,10 @@ api::policy_record policy_of(const policy_settings& rule) {
   out.destination = rule.destination;
   out.protocol = rule.protocol;
   out.action = to_api(rule.action);
-  out.source_ports = {rule.source_ports.first, rule.source_ports.last};
-  out.destination_ports = {rule.destination_ports.first, rule.destination_ports.last};
+  const auto icmp = find_icmp(rule.icmp, rule.protocol);
+  out.source_ports = to_api(icmp.value_or(rule.source_ports));
+  out.destination_ports = to_api(icmp.value_or(rule.destination_ports));
+  out.dscp = rule.dscp;
   return out;
 }
 
@@ -95,10 +100,6 @@ api::policy_record other_way(api::policy_record rule) {
   std::swap(rule.source, rule.destination);
   std::swap(rule.source_ports, rule.destination_ports);
   return rule;
-}
-
-api::port_range single_port(const std::optional<std::uint16_t>& port) {
-  return port ? api::port_range{*port, *port} : api::port_range{};
 }
 
 api::outer_header outer_of(const outer_settings& outer) {
@@ -136,12 +137,14 @@ void fill_child(api::sa_record& sa, const tunnel_settings& tunnel, const child_s
   sa.local = tunnel.local;
   sa.remote = tunnel.peer;
   sa.protocol = child.protocol;
-  sa.local_ports = single_port(child.local_port);
-  sa.remote_ports = single_port(child.remote_port);
+  const auto icmp = find_icmp(child.icmp, child.protocol);
+  sa.local_ports = to_api(icmp.value_or(child.local_ports));
+  sa.remote_ports = to_api(icmp.value_or(child.remote_ports));
+  sa.dscp = child.dscp;
   sa.local_count = static_cast<std::uint16_t>(child.local.size());
   sa.remote_count = static_cast<std::uint16_t>(child.remote.size());
-  std::ranges::copy(child.local, sa.local_prefixes.begin());
-  std::ranges::copy(child.remote, sa.remote_prefixes.begin());
+  std::ranges::copy(child.local, sa.local_ranges.begin());
+  std::ranges::copy(child.remote, sa.remote_ranges.begin());
 }
 
 result<void> fill_key(api::sa_record& sa, const key_reference& reference, const std::string& directory) {
@@ -154,9 +157,9 @@ result<void> fill_key(api::sa_record& sa, const key_reference& reference, const 
 
 result<void> add_child(compiled& out, const configuration& config, const tunnel_settings& tunnel,
                        const child_settings& child, std::uint32_t order) {
-  if (child.local.size() > api::prefixes_per_side || child.remote.size() > api::prefixes_per_side)
+  if (child.local.size() > api::ranges_per_side || child.remote.size() > api::ranges_per_side)
     return failure("tunnels." + tunnel.name + ".children." + child.name + ": at most " +
-                   std::to_string(api::prefixes_per_side) + " prefixes a side are possible");
+                   std::to_string(api::ranges_per_side) + " ranges a side are possible");
   for (auto direction : {api::sa_direction::outbound, api::sa_direction::inbound}) {
     const auto& manual = direction == api::sa_direction::outbound ? child.manual.out : child.manual.in;
     auto& sa = out.sas.emplace_back();

@@ -129,11 +129,12 @@ inline constexpr std::string_view box_port = "box";  // the gateway itself, as a
 // One direction of an operator's rule; the order of the puts is the order of the rules.
 struct policy_record {
   name policy;
-  name from, to;                  // port names, box_port, or any_port
-  ip_prefix source, destination;  // family none: any address of either family
-  std::int16_t protocol = -1;     // -1: any
+  name from, to;                 // port names, box_port, or any_port
+  ip_range source, destination;  // any(): every address of either family
+  std::int16_t protocol = -1;    // -1: any
   policy_action action = policy_action::discard;
-  port_range source_ports, destination_ports;  // only for TCP, UDP, SCTP
+  port_range source_ports, destination_ports;  // as in sa_record
+  std::uint64_t dscp = 0;                      // as in sa_record
   friend bool operator==(const policy_record&, const policy_record&) = default;
 };
 
@@ -167,7 +168,7 @@ struct lifetime_limits {
 };
 
 inline constexpr std::uint16_t tfc_padding_to_mtu = 0xffff;
-inline constexpr std::size_t prefixes_per_side = 8;
+inline constexpr std::size_t ranges_per_side = 8;
 inline constexpr std::size_t key_limit = 104;
 static_assert(std::ranges::all_of(esp_suites, [](const auto& row) { return row.key_material() <= key_limit; }));
 
@@ -190,9 +191,11 @@ struct sa_record {
   std::uint32_t order = 0;   // place of the child in the configuration: the lower wins where selectors overlap
   ip_address local, remote;  // outer addresses
   std::int16_t protocol = -1;
-  port_range local_ports, remote_ports;  // single ports or any
+  // Of TCP, UDP and SCTP. Of ICMP, type << 8 | code, and then the same on both sides (RFC 4301 4.4.1.1).
+  port_range local_ports, remote_ports;
+  std::uint64_t dscp = 0;  // bit n: it takes packets of class n; 0: of any. Outbound only (RFC 4301 4.1)
   std::uint16_t local_count = 0, remote_count = 0;
-  std::array<ip_prefix, prefixes_per_side> local_prefixes, remote_prefixes;
+  std::array<ip_range, ranges_per_side> local_ranges, remote_ranges;
   std::uint8_t key_length = 0;
   std::array<std::uint8_t, key_limit> key{};  // info(suite).key_material() bytes; wiped by each reader after use
   friend bool operator==(const sa_record&, const sa_record&) = default;
@@ -235,8 +238,9 @@ struct sa_status {
   ip_address local, remote;
   std::int16_t protocol = -1;
   port_range local_ports, remote_ports;
+  std::uint64_t dscp = 0;
   std::uint16_t local_count = 0, remote_count = 0;
-  std::array<ip_prefix, prefixes_per_side> local_prefixes, remote_prefixes;
+  std::array<ip_range, ranges_per_side> local_ranges, remote_ranges;
   text<16> engine;
   std::uint64_t installed_unix_ns = 0, last_used_unix_ns = 0;
   std::uint64_t packets = 0, bytes = 0;  // bytes of inner IP packets

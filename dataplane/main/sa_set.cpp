@@ -158,8 +158,9 @@ void sa_set::report(const std::function<void(const api::sa_status&)>& visit) con
     status.remote_ports = record.remote_ports;
     status.local_count = record.local_count;
     status.remote_count = record.remote_count;
-    status.local_prefixes = record.local_prefixes;
-    status.remote_prefixes = record.remote_prefixes;
+    status.local_ranges = record.local_ranges;
+    status.remote_ranges = record.remote_ranges;
+    status.dscp = record.dscp;
     const auto& engine = (sa.out != nullptr ? sa.out->key : sa.in->key)->engine;
     status.engine = api::text<16>(engine.name());
     status.installed_unix_ns = sa.out != nullptr ? sa.out->installed_unix_ns : sa.in->installed_unix_ns;

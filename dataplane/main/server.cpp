@@ -19,14 +19,23 @@ result<void> check(const api::port_record& record) {
   return {};
 }
 
+bool valid(std::span<const ip_range> ranges, std::size_t count) {
+  return std::ranges::all_of(ranges.first(count), [](const ip_range& range) {
+    const auto family = range.first.family;
+    return (family == ip_family::v4 || family == ip_family::v6) && range.valid();
+  });
+}
+
 result<void> check(const api::sa_record& record) {
   const auto refuse = [&](const char* why) {
     return failure("tunnel " + std::string(record.tunnel.view()) + ": " + why);
   };
   if (static_cast<std::size_t>(record.suite) >= esp_suite_count) return refuse("unknown suite");
   if (record.direction > api::sa_direction::inbound) return refuse("unknown direction");
-  if (record.local_count > api::prefixes_per_side || record.remote_count > api::prefixes_per_side)
+  if (record.local_count > api::ranges_per_side || record.remote_count > api::ranges_per_side)
     return refuse("too many selectors");
+  if (!valid(record.local_ranges, record.local_count) || !valid(record.remote_ranges, record.remote_count))
+    return refuse("a selector's addresses are not from a lower to a higher one of one family");
   if (record.key_length != info(record.suite).key_material())
     return refuse("the key has the wrong length for its suite");
   if (record.spi < 256) return refuse("SPIs below 256 are reserved");

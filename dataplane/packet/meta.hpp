@@ -28,7 +28,7 @@ struct alignas(64) packet_meta {
   std::uint16_t l2_length = 0;  // bytes of Ethernet and VLAN headers in front of the IP header; 0 after decapsulation
   std::uint16_t l4_offset = 0;  // from the IP header to the transport header
   std::uint16_t ip_length = 0;  // whole IP packet, from its own length field
-  std::uint16_t source_port = 0, destination_port = 0;  // host order; 0 where there are none
+  std::uint16_t source_port = 0, destination_port = 0;  // host order; 0 where there are none; ICMP: type << 8 | code
   std::uint8_t ip_version = 0;                          // 4, 6, or 0 for ARP
   std::uint8_t protocol = 0;                            // upper-layer protocol behind extension headers
   std::uint8_t traffic_class = 0;                       // DSCP and ECN

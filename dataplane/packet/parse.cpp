@@ -44,7 +44,14 @@ drop_reason parse_transport(std::span<const std::uint8_t> packet, packet_meta& m
       if (room < 12) return drop_reason::transport_truncated;
       break;
     case protocol_icmp:
-    case protocol_icmpv6: return room < 4 ? drop_reason::transport_truncated : drop_reason::none;
+    case protocol_icmpv6: {
+      if (room < 4) return drop_reason::transport_truncated;
+      // RFC 4301 4.4.1.1: type and code are selectors in the place of ports.
+      const std::uint8_t* icmp = packet.data() + m.l4_offset;
+      m.source_port = m.destination_port = static_cast<std::uint16_t>(icmp[0] << 8 | icmp[1]);
+      m.has_ports = true;
+      return drop_reason::none;
+    }
     default: return drop_reason::none;
   }
   // TCP, UDP and SCTP begin alike.

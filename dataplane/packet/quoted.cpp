@@ -19,6 +19,12 @@ void read_upper(byte_reader& in, quoted_packet& out) noexcept {
     out.source_port = source->host();
     out.destination_port = destination->host();
     if (out.protocol != protocol_udp || !in.take(4)) return;
+  } else if (out.protocol == protocol_icmp || out.protocol == protocol_icmpv6) {
+    const auto type_and_code = in.read<be16>();
+    if (!type_and_code) return;
+    out.has_ports = true;
+    out.source_port = out.destination_port = type_and_code->host();
+    return;
   } else if (out.protocol != protocol_esp) {
     return;
   }

@@ -16,7 +16,7 @@ struct quoted_packet {
   std::uint8_t protocol = 0;
   std::uint8_t traffic_class = 0;
   bool later_fragment = false;
-  bool has_ports = false;                               // TCP, UDP, SCTP
+  bool has_ports = false;                               // TCP, UDP, SCTP; ICMP: type << 8 | code in both
   std::uint16_t source_port = 0, destination_port = 0;  // host order
   bool has_spi = false;                                 // ESP, or what may be ESP in UDP: the caller knows the ports
   std::uint32_t spi = 0, sequence = 0;                  // host order; the sequence number's low half

@@ -23,7 +23,8 @@ struct acl_input {
   std::array<std::uint8_t, AddressWords * 4> source, destination;
   be16 source_port, destination_port;
   be16 ingress, egress;
-  be32 has_ports;
+  std::uint8_t has_ports, dscp;
+  std::uint8_t unused[2];
 };
 
 template <unsigned AddressWords>
@@ -32,7 +33,7 @@ struct acl_layout {
   static constexpr unsigned source = 1, destination = source + AddressWords;
   static constexpr unsigned source_port = destination + AddressWords, destination_port = source_port + 1;
   static constexpr unsigned ingress = source_port + 2, egress = source_port + 3, has_ports = source_port + 4;
-  static constexpr unsigned fields = has_ports + 1;
+  static constexpr unsigned dscp = has_ports + 1, unused = has_ports + 2, fields = has_ports + 3;
 
   static rte_acl_config config() {
     rte_acl_config config{};
@@ -51,10 +52,36 @@ struct acl_layout {
     for (unsigned word = 0; word < 2 * AddressWords; ++word)
       add(RTE_ACL_FIELD_TYPE_MASK, 4, offsetof(input, source) + word * 4);
     for (unsigned half = 0; half < 4; ++half) add(RTE_ACL_FIELD_TYPE_RANGE, 2, offsetof(input, source_port) + half * 2);
-    add(RTE_ACL_FIELD_TYPE_BITMASK, 4, offsetof(input, has_ports));
+    add(RTE_ACL_FIELD_TYPE_BITMASK, 1, offsetof(input, has_ports));
+    add(RTE_ACL_FIELD_TYPE_RANGE, 1, offsetof(input, dscp));
+    add(RTE_ACL_FIELD_TYPE_RANGE, 2, offsetof(input, unused));
     return config;
   }
 };
+
+constexpr std::size_t lines_per_rule = 4096;
+
+struct dscp_run {
+  std::uint8_t first, last;
+};
+
+// A set of classes as runs of neighbours; 0 is all of them.
+std::vector<dscp_run> runs_of(std::uint64_t dscp) {
+  if (dscp == 0) return {{0, 0xff}};
+  std::vector<dscp_run> runs;
+  for (std::uint8_t value = 0; value < 64; ++value) {
+    if ((dscp >> value & 1) == 0) continue;
+    if (!runs.empty() && runs.back().last + 1 == value)
+      runs.back().last = value;
+    else
+      runs.push_back({value, value});
+  }
+  return runs;
+}
+
+bool wants_ports(const api::policy_record& record) {
+  return !record.source_ports.any() || !record.destination_ports.any();
+}
 
 template <unsigned AddressWords>
 RTE_ACL_RULE_DEF(acl_rule, acl_layout<AddressWords>::fields);
@@ -76,8 +103,8 @@ class acl_table {
     std::vector<std::size_t> places;
     for (std::size_t place = 0; place < rules.size(); ++place)
       if (fits(rules[place].record.source) && fits(rules[place].record.destination)) {
-        lines.push_back(compile(rules[place], place));
-        places.push_back(place);
+        if (auto done = compile(rules[place], place, lines); !done) return done;
+        places.resize(lines.size(), place);
       }
     if (lines.empty()) return {};
     // A new set is built while the old one is still in use; rte_acl_create gives back another's context of the same
@@ -113,7 +140,8 @@ class acl_table {
     input.destination_port = be16(key.destination_port);
     input.ingress = be16(key.ingress);
     input.egress = be16(egress);
-    input.has_ports = be32(key.has_ports != 0 ? 1 : 0);
+    input.has_ports = key.has_ports != 0 ? 1 : 0;
+    input.dscp = key.dscp;
     const auto* data = reinterpret_cast<const std::uint8_t*>(&input);
     std::uint32_t found = 0;
     // One packet at a time: the vector searches only pay for bursts, and this one runs on every processor.
@@ -122,8 +150,9 @@ class acl_table {
   }
 
  private:
-  static bool fits(const ip_prefix& prefix) {
-    return prefix.address.family == ip_family::none || prefix.address.family == family;
+  static bool fits(const ip_range& range) { return range.any() || range.first.family == family; }
+  static std::vector<ip_prefix> prefixes_of(const ip_range& range) {
+    return range.any() ? std::vector<ip_prefix>(1) : range.prefixes();
   }
   static rte_acl_field masked_field(std::uint32_t value, std::uint32_t mask) {
     rte_acl_field field{};
@@ -150,7 +179,29 @@ class acl_table {
       fields[word] = masked_field(bits == 0 ? 0 : value.host(), bits);
     }
   }
-  static acl_rule<AddressWords> compile(const operator_rules::rule& rule, std::size_t place) {
+  // rte_acl knows neither ranges of addresses nor sets of classes, so a rule is as many lines as it takes to say it.
+  static result<void> compile(const operator_rules::rule& rule, std::size_t place,
+                              std::vector<acl_rule<AddressWords>>& lines) {
+    const auto sources = prefixes_of(rule.record.source), destinations = prefixes_of(rule.record.destination);
+    const auto classes = runs_of(rule.record.dscp);
+    const std::size_t count = sources.size() * destinations.size() * classes.size();
+    if (count > lines_per_rule)
+      return failure("policy " + std::string(rule.record.policy.view()) + ": its ranges of addresses and its classes take " +
+                     std::to_string(count) + " lines of prefixes, more than " + std::to_string(lines_per_rule) +
+                     "; use prefixes, or ranges that begin and end at rounder numbers");
+    acl_rule<AddressWords> line = without_addresses(rule, place);
+    for (const auto& source : sources)
+      for (const auto& destination : destinations)
+        for (const auto& run : classes) {
+          address_fields(&line.field[layout::source], source);
+          address_fields(&line.field[layout::destination], destination);
+          line.field[layout::dscp].value.u8 = run.first;
+          line.field[layout::dscp].mask_range.u8 = run.last;
+          lines.push_back(line);
+        }
+    return {};
+  }
+  static acl_rule<AddressWords> without_addresses(const operator_rules::rule& rule, std::size_t place) {
     const api::policy_record& record = rule.record;
     acl_rule<AddressWords> line{};
     line.data.category_mask = 1;
@@ -158,14 +209,12 @@ class acl_table {
     line.data.userdata = static_cast<std::uint32_t>(place + 1);
     line.field[0].value.u8 = static_cast<std::uint8_t>(record.protocol < 0 ? 0 : record.protocol);
     line.field[0].mask_range.u8 = record.protocol < 0 ? 0 : 0xff;
-    address_fields(&line.field[layout::source], record.source);
-    address_fields(&line.field[layout::destination], record.destination);
     line.field[layout::source_port] = range_field(record.source_ports.first, record.source_ports.last);
     line.field[layout::destination_port] = range_field(record.destination_ports.first, record.destination_ports.last);
     line.field[layout::ingress] = index_field(rule.from);
     line.field[layout::egress] = index_field(rule.to);
-    const bool wants_ports = !record.source_ports.any() || !record.destination_ports.any();
-    line.field[layout::has_ports] = masked_field(wants_ports ? 1 : 0, wants_ports ? 1 : 0);
+    line.field[layout::unused] = range_field(0, 0xffff);
+    line.field[layout::has_ports].value.u8 = line.field[layout::has_ports].mask_range.u8 = wants_ports(record) ? 1 : 0;
     return line;
   }
 
@@ -174,7 +223,9 @@ class acl_table {
 
 class compiled_rules final : public operator_rules {
  public:
-  explicit compiled_rules(std::span<const rule> rules) : rules_(rules.begin(), rules.end()) {}
+  explicit compiled_rules(std::span<const rule> rules)
+      : rules_(rules.begin(), rules.end()),
+        names_ports_(std::ranges::any_of(rules, [](const rule& r) { return wants_ports(r.record); })) {}
 
   [[nodiscard]] result<void> compile() {
     if (rules_.size() >= RTE_ACL_MAX_PRIORITY) return failure("policies: too many rules");
@@ -183,6 +234,7 @@ class compiled_rules final : public operator_rules {
     if (auto built = v4_.build(rules_); !built) return built;
     return v6_.build(rules_);
   }
+  [[nodiscard]] bool names_ports() const noexcept override { return names_ports_; }
   [[nodiscard]] const rule* match(const flow_key& key, std::uint16_t egress) const noexcept override {
     std::uint32_t found = 0;
     if (key.family == ip_family::v4) found = v4_.match(key, egress);
@@ -198,14 +250,15 @@ class compiled_rules final : public operator_rules {
     };
     for (const api::port_range& ports : {record.source_ports, record.destination_ports})
       if (ports.first > ports.last) return refuse("the first port of a range is above its last");
-    for (const ip_prefix& prefix : {record.source, record.destination})
-      if (prefix.address.family != ip_family::none && prefix.length > prefix.address.bits())
-        return refuse("a prefix is longer than its address");
+    for (const ip_range& range : {record.source, record.destination})
+      if (!range.any() && !range.valid())
+        return refuse("a range of addresses does not go from a lower one to a higher one of the same family");
     if (record.protocol > 255) return refuse("there is no protocol above 255");
     return {};
   }
 
   std::vector<rule> rules_;
+  bool names_ports_;
   acl_table<1> v4_;
   acl_table<4> v6_;
 };

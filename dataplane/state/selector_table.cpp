@@ -46,13 +46,20 @@ struct candidate {
   std::uint64_t serial;  // of the add(): the younger wins among equals
   outbound_sa* sa;
   api::port_range local_ports, remote_ports;
+  ip_range local, remote;
+  std::uint64_t dscp;
+  bool prefixes;  // both ranges are: then the hash has compared them
 
   [[nodiscard]] bool before(const candidate& other) const {
     return order != other.order ? order < other.order : serial > other.serial;
   }
+  // What the hash has not compared. Where there are no ports both are 0, and only a range of any is asked.
   [[nodiscard]] bool covers(const flow_key& key) const {
-    return key.source_port >= local_ports.first && key.source_port <= local_ports.last &&
-           key.destination_port >= remote_ports.first && key.destination_port <= remote_ports.last;
+    if (key.source_port < local_ports.first || key.source_port > local_ports.last) return false;
+    if (key.destination_port < remote_ports.first || key.destination_port > remote_ports.last) return false;
+    if (dscp != 0 && key.dscp != any_dscp && (dscp >> key.dscp & 1) == 0) return false;
+    return prefixes || (local.first.bytes <= key.source && key.source <= local.last.bytes &&
+                        remote.first.bytes <= key.destination && key.destination <= remote.last.bytes);
   }
 };
 
@@ -76,6 +83,8 @@ port_match kind(const api::port_range& ports) {
   return ports.first == ports.last ? port_match::exact : port_match::range;
 }
 
+// A range that is no prefix stands in the hash under the longest prefix around it, once, and is compared as a range
+// behind the hash: taken apart into prefixes, two such ranges would take thousands of entries and as many tuples.
 class tuple_space final : public selector_table {
  public:
   explicit tuple_space(rcu_domain& rcu) : rcu_(rcu), hash_(rcu) { published_.store(new tuple_list); }
@@ -85,14 +94,17 @@ class tuple_space final : public selector_table {
 
   void add(const api::sa_record& record, outbound_sa* sa) override {
     const std::uint64_t serial = ++serial_;
-    each_pair(record, [&](const ip_prefix& local, const ip_prefix& remote) {
-      const tuple shape = shape_of(record, local, remote);
+    each_pair(record, [&](const ip_range& local, const ip_range& remote) {
+      const ip_prefix local_cover = local.cover(), remote_cover = remote.cover();
+      const tuple shape = shape_of(record, local_cover, remote_cover);
       const std::uint16_t number = enter(shape);
-      candidates& place = *hash_.insert(key_of(record, local, remote, shape, number)).first;
+      candidates& place = *hash_.insert(key_of(record, local_cover, remote_cover, shape, number)).first;
       const auto* old = place.list.load(std::memory_order_relaxed);
       auto fresh = std::make_unique<std::vector<candidate>>();
       if (old != nullptr) *fresh = *old;
-      const candidate added{record.order, serial, sa, record.local_ports, record.remote_ports};
+      const candidate added{record.order,        serial, sa,     record.local_ports,
+                            record.remote_ports, local,  remote, record.dscp,
+                            local.is_prefix() && remote.is_prefix()};
       fresh->insert(std::ranges::find_if(*fresh, [&](const candidate& other) { return added.before(other); }), added);
       publish(place, std::move(fresh), old);
       ++size_;
@@ -100,17 +112,18 @@ class tuple_space final : public selector_table {
   }
 
   void remove(const api::sa_record& record, const outbound_sa* sa) override {
-    each_pair(record, [&](const ip_prefix& local, const ip_prefix& remote) {
-      const tuple shape = shape_of(record, local, remote);
+    each_pair(record, [&](const ip_range& local, const ip_range& remote) {
+      const ip_prefix local_cover = local.cover(), remote_cover = remote.cover();
+      const tuple shape = shape_of(record, local_cover, remote_cover);
       const auto known = shapes_.find(shape);
       if (known == shapes_.end()) return;
-      const masked_key key = key_of(record, local, remote, shape, known->second.number);
+      const masked_key key = key_of(record, local_cover, remote_cover, shape, known->second.number);
       candidates* place = hash_.find(key);
       if (place == nullptr) return;
       const auto* old = place->list.load(std::memory_order_relaxed);
       const auto mine = std::ranges::find_if(*old, [&](const candidate& c) {
         return c.sa == sa && c.order == record.order && c.local_ports == record.local_ports &&
-               c.remote_ports == record.remote_ports;
+               c.remote_ports == record.remote_ports && c.local == local && c.remote == remote;
       });
       if (mine == old->end()) return;
       if (old->size() == 1) {
@@ -142,7 +155,7 @@ class tuple_space final : public selector_table {
       if (list == nullptr) continue;  // just being made
       for (const candidate& c : *list) {
         if (best != nullptr && !c.before(*best)) break;
-        if (at.shape.wants_ports() && !c.covers(key)) continue;
+        if (!c.covers(key)) continue;
         best = &c;
         break;
       }
@@ -165,13 +178,12 @@ class tuple_space final : public selector_table {
 
   template <class Visit>
   static void each_pair(const api::sa_record& record, Visit&& visit) {
-    for (unsigned l = 0; l < std::min<std::size_t>(record.local_count, record.local_prefixes.size()); ++l)
-      for (unsigned r = 0; r < std::min<std::size_t>(record.remote_count, record.remote_prefixes.size()); ++r) {
-        const ip_prefix& local = record.local_prefixes[l];
-        const ip_prefix& remote = record.remote_prefixes[r];
+    for (unsigned l = 0; l < std::min<std::size_t>(record.local_count, record.local_ranges.size()); ++l)
+      for (unsigned r = 0; r < std::min<std::size_t>(record.remote_count, record.remote_ranges.size()); ++r) {
+        const ip_range& local = record.local_ranges[l];
+        const ip_range& remote = record.remote_ranges[r];
         // A pair of two families holds no packet.
-        if (local.address.family == remote.address.family && local.address.family != ip_family::none)
-          visit(local, remote);
+        if (local.valid() && remote.valid() && local.first.family == remote.first.family) visit(local, remote);
       }
   }
   static tuple shape_of(const api::sa_record& record, const ip_prefix& local, const ip_prefix& remote) {

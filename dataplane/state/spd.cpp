@@ -14,25 +14,25 @@ std::uint64_t word_at(const std::array<std::uint8_t, 16>& address, std::size_t o
   return word.host();
 }
 
-bool contains(const ip_prefix& prefix, ip_family family, const std::array<std::uint8_t, 16>& address) noexcept {
-  if (prefix.address.family != family || prefix.length > prefix.address.bits()) return false;
-  // The addresses' difference must lie behind the prefix: IPv4 in the first word alone, IPv6 in both.
-  const std::uint64_t high = word_at(prefix.address.bytes, 0) ^ word_at(address, 0);
-  if (prefix.length <= 64) return prefix.length == 0 || high >> (64 - prefix.length) == 0;
-  const std::uint64_t low = word_at(prefix.address.bytes, 8) ^ word_at(address, 8);
-  return high == 0 && low >> (128 - prefix.length) == 0;
+// IPv4 is in the first word alone.
+bool contains(const ip_range& range, ip_family family, std::uint64_t high, std::uint64_t low) noexcept {
+  if (range.first.family != family) return false;
+  const std::uint64_t first = word_at(range.first.bytes, 0), last = word_at(range.last.bytes, 0);
+  if (high < first || high > last) return false;
+  return (high != first || low >= word_at(range.first.bytes, 8)) && (high != last || low <= word_at(range.last.bytes, 8));
 }
 
-bool any_contains(std::span<const ip_prefix> prefixes, ip_family family,
+bool any_contains(std::span<const ip_range> ranges, ip_family family,
                   const std::array<std::uint8_t, 16>& address) noexcept {
-  for (const ip_prefix& prefix : prefixes)
-    if (contains(prefix, family, address)) return true;
+  const std::uint64_t high = word_at(address, 0), low = word_at(address, 8);
+  for (const ip_range& range : ranges)
+    if (contains(range, family, high, low)) return true;
   return false;
 }
 
 bool port_allowed(const api::port_range& ports, const flow_key& key, std::uint16_t port) noexcept {
   if (ports.any()) return true;
-  // RFC 4301 4.4.1.1: a later fragment has no ports to compare (OPAQUE), and this SA was not negotiated for those.
+  // RFC 4301 4.4.1.1: what has no ports to compare (OPAQUE) is not what this SA was negotiated for.
   return key.has_ports != 0 && port >= ports.first && port <= ports.last;
 }
 
@@ -42,7 +42,7 @@ bool selectors_allow(const api::sa_record& record, const flow_key& key) noexcept
   if (record.protocol >= 0 && record.protocol != key.protocol) return false;
   if (!port_allowed(record.remote_ports, key, key.source_port)) return false;
   if (!port_allowed(record.local_ports, key, key.destination_port)) return false;
-  const std::span locals(record.local_prefixes), remotes(record.remote_prefixes);
+  const std::span locals(record.local_ranges), remotes(record.remote_ranges);
   return any_contains(remotes.first(std::min<std::size_t>(record.remote_count, remotes.size())), key.family,
                       key.source) &&
          any_contains(locals.first(std::min<std::size_t>(record.local_count, locals.size())), key.family,

@@ -99,8 +99,8 @@ result<void> gateway_pair::add_tunnel(const crypto_engines& engines, esp_suite s
   record.local = sender_address;
   record.remote = receiver_address;
   record.local_count = record.remote_count = 1;
-  record.local_prefixes[0] = senders_side();
-  record.remote_prefixes[0] = {ip_address::v4(0x0a000000 | index << 8), 24};
+  record.local_ranges[0] = senders_side();
+  record.remote_ranges[0] = ip_prefix{ip_address::v4(0x0a000000 | index << 8), 24};
   record.key_length = static_cast<std::uint8_t>(info(suite).key_material());
   if (RAND_bytes(record.key.data(), record.key_length) != 1) return failure("openssl: no random bytes");
   auto judge_key = judge->prepare(suite, {record.key.data(), record.key_length}, false);
@@ -110,7 +110,7 @@ result<void> gateway_pair::add_tunnel(const crypto_engines& engines, esp_suite s
   auto mirrored = record;  // "local" is always the gateway's own side
   mirrored.direction = api::sa_direction::inbound;
   std::swap(mirrored.local, mirrored.remote);
-  std::swap(mirrored.local_prefixes, mirrored.remote_prefixes);
+  std::swap(mirrored.local_ranges, mirrored.remote_ranges);
   auto out = make_outbound_sa(record, engines, *store_, 0);
   auto in = make_inbound_sa(mirrored, engines, *store_, 0);
   if (!out) return std::unexpected(out.error());

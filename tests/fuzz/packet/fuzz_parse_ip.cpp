@@ -23,7 +23,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (parse_ip(bytes, m, known_good) != drop_reason::none) return 0;
   check(m.ip_version == bytes[0] >> 4);
   check(m.ip_length <= bytes.size() && m.l4_offset <= m.ip_length);
-  check(!m.has_ports || (m.l4_offset + 8 <= m.ip_length && !m.later_fragment));
+  const bool icmp = m.protocol == 1 || m.protocol == 58;  // its type and code stand for ports
+  check(!m.has_ports || (m.l4_offset + (icmp ? 4 : 8) <= m.ip_length && !m.later_fragment));
   check(m.has_ports || (m.source_port == 0 && m.destination_port == 0));
   check(m.fragment || !m.later_fragment);
   (void)source_is_martian(bytes, m.ip_version);

@@ -89,7 +89,7 @@ TEST(Interfaces, ArePortsOfTheirOwn) {
   const auto& tunnel = got.config->tunnels.at(0);
   EXPECT_EQ(tunnel.interface->name, "branch");
   EXPECT_EQ(tunnel.children.at(0).local.size(), 2u);
-  EXPECT_EQ(tunnel.children.at(0).remote.at(1).length, 0);
+  EXPECT_EQ(tunnel.children.at(0).remote.at(1).cover().length, 0);
 }
 
 TEST(Interfaces, NeedANameOfTheirOwnAndNoSelectors) {

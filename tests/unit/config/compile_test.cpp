@@ -138,8 +138,8 @@ TEST_F(compile_test, a_child_makes_an_outbound_and_an_inbound_sa) {
   out.protocol = 17;
   out.remote_ports = {5060, 5060};
   out.local_count = out.remote_count = 1;
-  out.local_prefixes[0] = prefix("10.1.0.0/16");
-  out.remote_prefixes[0] = prefix("10.2.0.0/16");
+  out.local_ranges[0] = prefix("10.1.0.0/16");
+  out.remote_ranges[0] = prefix("10.2.0.0/16");
   out.key_length = cbc_sha256_key;
   std::fill_n(out.key.begin(), cbc_sha256_key, 0x11);
   api::sa_record in = out;

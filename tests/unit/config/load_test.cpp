@@ -60,7 +60,7 @@ TEST(load, reads_values_and_fills_in_defaults) {
   const auto& child = config.tunnels[0].children.at(0);
   EXPECT_EQ(child.replay_window, 4096u);
   EXPECT_EQ(child.protocol, -1);
-  EXPECT_FALSE(child.local_port);
+  EXPECT_EQ(child.local_ports, number_range{});
   EXPECT_EQ(child.manual.suite, esp_suite::aes256cbc_sha256);
   EXPECT_TRUE(child.manual.esn);
   EXPECT_EQ(child.manual.out.spi, 0x1001u);
@@ -97,8 +97,8 @@ TEST(load, every_word_and_number_arrives) {
   EXPECT_EQ(config.tunnels[0].udp_encapsulation.peer_port, 4501);
   const auto& child = config.tunnels[0].children.at(0);
   EXPECT_EQ(child.protocol, 132);
-  EXPECT_EQ(child.local_port, 5);
-  EXPECT_EQ(child.remote_port, 6);
+  EXPECT_EQ(child.local_ports, (number_range{5, 5}));
+  EXPECT_EQ(child.remote_ports, (number_range{6, 6}));
   EXPECT_EQ(child.replay_window, 65536u);
   EXPECT_EQ(to_string(child.remote.at(0)), "10.2.0.0/16");
   EXPECT_EQ(config.policies.at(0).action, rule_action::protect);

@@ -24,7 +24,7 @@ api::sa_status sa(std::string_view tunnel, api::sa_direction direction) {
   out.local = parse_ip_address("203.0.113.2").value();
   out.remote = parse_ip_address("203.0.113.25").value();
   out.local_count = 1;
-  out.local_prefixes[0] = prefix("10.1.0.0/16");
+  out.local_ranges[0] = prefix("10.1.0.0/16");
   out.packets = 10;
   out.bytes = 15000;
   out.last_used_unix_ns = 5'000'000'000;
@@ -44,7 +44,7 @@ TEST(show_sas, is_short_without_spis_and_full_in_json) {
   EXPECT_EQ(parsed[0]["spi"], "0xdeadbeef");
   EXPECT_EQ(parsed[0]["tunnel"], "hq-branch1");
   EXPECT_EQ(parsed[0]["packets"], 10);
-  EXPECT_EQ(parsed[0]["local_prefixes"], nlohmann::json::array({"10.1.0.0/16"}));
+  EXPECT_EQ(parsed[0]["local_ranges"], nlohmann::json::array({"10.1.0.0/16"}));
   EXPECT_EQ(parsed[0]["esn"], false);
   EXPECT_NE(detail_text(listed.objects).find("tunnel hq-branch1\n"), std::string::npos);
   EXPECT_NE(detail_text(listed.objects).find("  spi                0xdeadbeef\n"), std::string::npos)
@@ -112,7 +112,7 @@ TEST(show_ports, believes_no_count_from_outside) {
   one.remote_count = 60000;
   one.suite = static_cast<esp_suite>(99);
   EXPECT_EQ(list_ports({&port, 1}).objects[0]["addresses"].size(), api::addresses_per_port);
-  EXPECT_EQ(list_sas({&one, 1}, 0).objects[0]["remote_prefixes"].size(), api::prefixes_per_side);
+  EXPECT_EQ(list_sas({&one, 1}, 0).objects[0]["remote_ranges"].size(), api::ranges_per_side);
   EXPECT_EQ(list_sas({&one, 1}, 0).objects[0]["suite"], "unknown");
 }
 

@@ -186,6 +186,17 @@ TEST(parse_ip, eight_extension_headers_are_followed) {
 }
 
 // Cut anywhere, with and without a length field that says so, a packet is either good and inside its bytes or refused.
+// RFC 4301 4.4.1.1: a message's type and code are selectors where others have ports.
+TEST(parse_ip, takes_type_and_code_of_icmp_for_ports) {
+  for (const auto& packet : {test::icmp_packet(v4(), 3, 4, filled(12)), test::icmp_packet(v6(), 3, 4, filled(12))}) {
+    packet_meta m;
+    ASSERT_EQ(parse(packet, m), drop_reason::none);
+    EXPECT_TRUE(m.has_ports);
+    EXPECT_EQ(m.source_port, 0x0304);
+    EXPECT_EQ(m.destination_port, 0x0304);
+  }
+}
+
 TEST(parse_ip, stays_inside_a_cut_packet) {
   const bytes extensions{60, 0, 1, 4, 0, 0, 0, 0, 17, 0, 1, 4, 0, 0, 0, 0};
   auto options = v4();
@@ -215,7 +226,7 @@ TEST(parse_ip, stays_inside_a_cut_packet) {
       if (parse(cut, m) != drop_reason::none) continue;
       EXPECT_EQ(m.ip_length, size);
       EXPECT_LE(m.l4_offset, m.ip_length);
-      EXPECT_TRUE(!m.has_ports || m.l4_offset + 8 <= m.ip_length);
+      EXPECT_TRUE(!m.has_ports || m.l4_offset + (m.protocol == 1 || m.protocol == 58 ? 4 : 8) <= m.ip_length);
     }
   }
 }

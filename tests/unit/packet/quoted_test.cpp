@@ -69,6 +69,14 @@ TEST(Quoted, CutAnywhereItIsNothingOrLess) {
   }
 }
 
+TEST(Quoted, TypeAndCodeOfIcmpStandForPorts) {
+  const auto got = parse_quoted(icmp_packet(between("10.2.0.3", "10.1.0.2"), 8, 1, filled(4)), 4);
+  ASSERT_TRUE(got);
+  EXPECT_TRUE(got->has_ports && !got->has_spi);
+  EXPECT_EQ(got->source_port, 0x0801);
+  EXPECT_EQ(got->destination_port, 0x0801);
+}
+
 TEST(Quoted, WhichIcmpQuotes) {
   EXPECT_TRUE(is_icmp_error(4, 3));
   EXPECT_TRUE(is_icmp_error(4, 11));

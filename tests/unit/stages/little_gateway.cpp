@@ -36,8 +36,8 @@ bytes some_key(esp_suite suite, std::uint8_t first) { return filled(info(suite).
 void set_prefixes(api::sa_record& record, std::initializer_list<const char*> local,
                   std::initializer_list<const char*> remote) {
   record.local_count = record.remote_count = 0;
-  for (const auto* text : local) record.local_prefixes[record.local_count++] = prefix(text);
-  for (const auto* text : remote) record.remote_prefixes[record.remote_count++] = prefix(text);
+  for (const auto* text : local) record.local_ranges[record.local_count++] = prefix(text);
+  for (const auto* text : remote) record.remote_ranges[record.remote_count++] = prefix(text);
 }
 
 api::sa_record sa_between(api::sa_direction direction, esp_suite suite, std::uint32_t spi) {

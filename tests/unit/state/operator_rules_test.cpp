@@ -19,8 +19,8 @@ ip_address address_of(const flow_key& key, const std::array<std::uint8_t, 16>& b
 
 // What a rule says, read field by field.
 bool matches(const rule& r, const flow_key& key, std::uint16_t egress) {
-  auto inside = [&](const ip_prefix& prefix, const ip_address& address) {
-    return prefix.address.family == ip_family::none || prefix.contains(address);
+  auto inside = [&](const ip_range& range, const ip_address& address) {
+    return range.any() || range.contains(address);
   };
   const auto& record = r.record;
   if (r.from != any_index && r.from != key.ingress) return false;
@@ -28,6 +28,7 @@ bool matches(const rule& r, const flow_key& key, std::uint16_t egress) {
   if (!inside(record.source, address_of(key, key.source))) return false;
   if (!inside(record.destination, address_of(key, key.destination))) return false;
   if (record.protocol >= 0 && record.protocol != key.protocol) return false;
+  if (record.dscp != 0 && (record.dscp >> key.dscp & 1) == 0) return false;
   if (record.source_ports.any() && record.destination_ports.any()) return true;
   return key.has_ports != 0 && key.source_port >= record.source_ports.first &&
          key.source_port <= record.source_ports.last && key.destination_port >= record.destination_ports.first &&
@@ -44,11 +45,17 @@ struct randomness {
       out.bytes[i] = below(5) == 0 ? static_cast<std::uint8_t>(below(3) * 100) : 0;
     return out;
   }
-  ip_prefix prefix(bool v6) {
+  ip_range range(bool v6) {
     static constexpr std::uint8_t lengths[] = {0, 1, 8, 12, 16, 24, 32, 33, 48, 64, 96, 120, 127, 128};
-    if (below(3) == 0) return {};
-    return {address(v6), lengths[below(v6 ? 14 : 7)]};
+    switch (below(3)) {
+      case 0: return {};
+      case 1: return ip_prefix{address(v6), lengths[below(v6 ? 14 : 7)]};
+      default: break;
+    }
+    const auto one = address(v6), other = address(v6);
+    return {std::min(one, other), std::max(one, other)};
   }
+  std::uint64_t classes() { return below(3) != 0 ? 0 : std::uint64_t{engine()} << 32 | engine(); }
   api::port_range ports() {
     if (below(2) != 0) return {};
     const auto first = static_cast<std::uint16_t>(below(2) != 0 ? below(6) : 65530 + below(6));
@@ -62,8 +69,13 @@ struct randomness {
     rule out{};
     out.record.policy = api::name("rule" + std::to_string(number));
     const bool v6 = below(2) != 0;
-    out.record.source = prefix(v6);
-    out.record.destination = prefix(below(8) == 0 ? !v6 : v6);
+    out.record.source = range(v6);
+    out.record.destination = range(below(8) == 0 ? !v6 : v6);
+    // Two ranges between far ends of IPv6 take more lines than one rule may.
+    if (out.record.source.valid() && out.record.destination.valid() &&
+        out.record.source.prefixes().size() * out.record.destination.prefixes().size() > 64)
+      out.record.source = {};
+    out.record.dscp = classes();
     out.record.protocol = below(2) != 0 ? static_cast<std::int16_t>(below(4)) : std::int16_t{-1};
     out.record.source_ports = ports();
     out.record.destination_ports = ports();
@@ -79,6 +91,7 @@ struct randomness {
     out.family = v6 ? ip_family::v6 : ip_family::v4;
     out.protocol = static_cast<std::uint8_t>(below(4));
     out.ingress = index();
+    out.dscp = static_cast<std::uint8_t>(below(64));
     out.has_ports = below(4) != 0;
     if (out.has_ports != 0) {
       out.source_port = static_cast<std::uint16_t>(below(2) != 0 ? below(8) : 65528 + below(8));
@@ -144,7 +157,7 @@ TEST_F(operator_rules_test, a_rule_with_ports_passes_later_fragments_by) {
 TEST_F(operator_rules_test, bits_behind_the_prefix_length_do_not_count) {
   rule r{};
   r.from = r.to = any_index;
-  r.record.source = parse_ip_prefix("10.1.2.3/16").value();
+  r.record.source = ip_range(parse_ip_prefix("10.1.2.3/16").value());
   auto rules = operator_rules::build({&r, 1}).value();
   flow_key key;
   key.family = ip_family::v4;
@@ -163,6 +176,25 @@ TEST_F(operator_rules_test, a_set_is_built_while_another_is_in_use) {
   key.family = ip_family::v4;
   first.reset();
   EXPECT_NE(second->match(key, any_index), nullptr);
+}
+
+TEST_F(operator_rules_test, names_the_rule_whose_ranges_take_too_many_lines) {
+  rule list[2]{};
+  list[0].from = list[0].to = list[1].from = list[1].to = any_index;
+  list[1].record.policy = api::name("ragged");
+  list[1].record.source = list[1].record.destination =
+      parse_ip_range("::1-ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe").value();
+  auto built = operator_rules::build(list);
+  ASSERT_FALSE(built);
+  EXPECT_NE(built.error().reason.find("ragged: its ranges"), std::string::npos) << built.error().reason;
+}
+
+TEST_F(operator_rules_test, knows_whether_a_rule_names_ports) {
+  rule r{};
+  r.from = r.to = any_index;
+  EXPECT_FALSE(operator_rules::build({&r, 1}).value()->names_ports());
+  r.record.destination_ports = {80, 80};
+  EXPECT_TRUE(operator_rules::build({&r, 1}).value()->names_ports());
 }
 
 TEST_F(operator_rules_test, names_the_rule_that_can_not_be_compiled) {
