@@ -22,6 +22,13 @@ enum class drop_reason : std::uint8_t {
   ip_multicast,
   ipv6_bad_extension,
   transport_truncated,
+  // fragments where ports decide (follow_fragments)
+  fragment_tiny,
+  fragment_malformed,
+  fragment_overlapping,
+  fragment_duplicate,
+  fragment_without_first,
+  fragment_limit,
   // policy
   no_policy,
   policy_discard,

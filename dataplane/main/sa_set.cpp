@@ -109,6 +109,7 @@ void sa_set::retire(std::vector<entry>& left) {
 }
 
 void sa_set::insert(entry made) {
+  if (names_ports(made.record())) ++tables_.sas_naming_ports;
   const key which{made.record().direction, made.record().spi};
   if (made.out != nullptr)
     tables_.selectors->add(made.out->record, made.out.get());
@@ -122,6 +123,7 @@ void sa_set::take_out(const key& which, std::vector<entry>& left) {
   if (found == installed_.end()) return;
   auto old = std::move(found->second);
   installed_.erase(found);
+  if (names_ports(old.record())) --tables_.sas_naming_ports;
   if (old.out != nullptr)
     tables_.selectors->remove(old.out->record, old.out.get());
   else

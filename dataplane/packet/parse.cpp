@@ -25,27 +25,30 @@ drop_reason parse_transport(std::span<const std::uint8_t> packet, packet_meta& m
   m.has_ports = false;
   if (m.later_fragment) return drop_reason::none;
   const std::size_t room = packet.size() - m.l4_offset;
+  // RFC 1858 3, RFC 7112 5: what selectors look at is in the first fragment, or the datagram is an attack.
+  const auto too_short = m.fragment ? drop_reason::fragment_tiny : drop_reason::transport_truncated;
   switch (m.protocol) {
     case protocol_tcp: {
       const auto* tcp = header_at<tcp_header>(packet, m.l4_offset);
-      if (tcp == nullptr || (tcp->data_offset >> 4) < 5) return drop_reason::transport_truncated;
+      if (tcp == nullptr) return too_short;
+      if ((tcp->data_offset >> 4) < 5) return drop_reason::transport_truncated;
       if (!m.fragment && static_cast<std::size_t>(tcp->data_offset >> 4) * 4 > room)
         return drop_reason::transport_truncated;
       break;
     }
     case protocol_udp: {
       const auto* udp = header_at<udp_header>(packet, m.l4_offset);
-      if (udp == nullptr) return drop_reason::transport_truncated;
+      if (udp == nullptr) return too_short;
       const std::uint16_t length = udp->length.host();
       if (length < sizeof(udp_header) || (!m.fragment && length > room)) return drop_reason::transport_truncated;
       break;
     }
     case protocol_sctp:
-      if (room < 12) return drop_reason::transport_truncated;
+      if (room < 12) return too_short;
       break;
     case protocol_icmp:
     case protocol_icmpv6: {
-      if (room < 4) return drop_reason::transport_truncated;
+      if (room < 4) return too_short;
       // RFC 4301 4.4.1.1: type and code are selectors in the place of ports.
       const std::uint8_t* icmp = packet.data() + m.l4_offset;
       m.source_port = m.destination_port = static_cast<std::uint16_t>(icmp[0] << 8 | icmp[1]);

@@ -19,15 +19,23 @@ struct path {
 
 // A packet from a port starts on `outbound`, one from the box on `from_box`. classify moves ESP for this gateway to
 // `inbound_esp`; policy moves every packet to the path of its verdict and lets it go on behind `policy` there.
-inline constexpr path outbound{stage_id::rx,       stage_id::classify,        stage_id::policy,  stage_id::mss_clamp,
-                               stage_id::fragment, stage_id::esp_encapsulate, stage_id::forward, stage_id::tx};
-inline constexpr path bypass{stage_id::rx,       stage_id::classify, stage_id::policy, stage_id::mss_clamp,
-                             stage_id::fragment, stage_id::forward,  stage_id::tx};
-inline constexpr path inbound_esp{
-    stage_id::rx,    stage_id::classify, stage_id::reassemble, stage_id::esp_decapsulate, stage_id::verify_selectors,
-    stage_id::policy};
-inline constexpr path to_box{stage_id::rx, stage_id::classify, stage_id::policy, stage_id::punt};
-inline constexpr path from_box{stage_id::tap_rx, stage_id::classify, stage_id::policy, stage_id::forward, stage_id::tx};
+inline constexpr path outbound{
+    stage_id::rx,        stage_id::classify, stage_id::follow_fragments, stage_id::policy,
+    stage_id::mss_clamp, stage_id::fragment, stage_id::esp_encapsulate,  stage_id::forward,
+    stage_id::tx};
+inline constexpr path bypass{stage_id::rx,        stage_id::classify, stage_id::follow_fragments, stage_id::policy,
+                             stage_id::mss_clamp, stage_id::fragment, stage_id::forward,          stage_id::tx};
+inline constexpr path inbound_esp{stage_id::rx,
+                                  stage_id::classify,
+                                  stage_id::reassemble,
+                                  stage_id::esp_decapsulate,
+                                  stage_id::follow_fragments,
+                                  stage_id::verify_selectors,
+                                  stage_id::policy};
+inline constexpr path to_box{stage_id::rx, stage_id::classify, stage_id::follow_fragments, stage_id::policy,
+                             stage_id::punt};
+inline constexpr path from_box{stage_id::tap_rx, stage_id::classify, stage_id::follow_fragments,
+                               stage_id::policy, stage_id::forward,  stage_id::tx};
 inline constexpr path errors{stage_id::icmp_error, stage_id::forward, stage_id::tx};
 
 inline constexpr std::array<const path*, path_count> paths{&outbound, &bypass,   &inbound_esp,

@@ -30,6 +30,7 @@ result<std::unique_ptr<stage_context>> make_context(forwarding_tables& tables, c
                                                           .worker = index,
                                                           .pool = options.pool,
                                                           .flows = flow_cache::make(options.flow_entries),
+                                                          .fragments = fragment_table::make(),
                                                           .crypto = std::move(*crypto),
                                                           .ivs = std::move(*ivs),
                                                           .policer = {},

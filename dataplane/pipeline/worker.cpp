@@ -28,6 +28,7 @@ constexpr std::array<stage_function, stage_count> functions = [] {
   set(stage_id::classify, classify);
   set(stage_id::reassemble, reassemble);
   set(stage_id::esp_decapsulate, esp_decapsulate);
+  set(stage_id::follow_fragments, follow_fragments);
   set(stage_id::verify_selectors, verify_selectors);
   set(stage_id::policy, policy);
   set(stage_id::mss_clamp, mss_clamp);
@@ -77,6 +78,7 @@ worker::~worker() {
   drain(punted);
   for (auto& ring : handed_over) drain(*ring);
   for (std::size_t i = 0; i < context_->waiting.count; ++i) rte_pktmbuf_free(context_->waiting.packets[i]);
+  while (auto* packet = context_->fragments.expire(UINT64_MAX)) rte_pktmbuf_free(packet);
   rte_ip_frag_table_destroy(context_->reassembly);
 }
 
@@ -114,6 +116,7 @@ std::size_t worker::turn() noexcept {
   if (context_->now_ms >= next_expiry_ms_) {
     next_expiry_ms_ = context_->now_ms + expiry_interval_ms;
     expire_fragments(*context_);
+    expire_followed(*context_);
   }
   wake_others();
   return packets;

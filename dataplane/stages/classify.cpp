@@ -74,7 +74,7 @@ void classify(stage_context& context, std::span<rte_mbuf* const> burst) noexcept
     }
     auto& m = meta(packet);
     if (m.path == static_cast<std::uint8_t>(path_id::from_box)) {
-      context.go_on(packet, stage_id::classify);
+      context.go_on_to_selectors(packet, stage_id::classify);
       continue;
     }
     const auto esp = find_inbound(context.tables, packet);
@@ -85,7 +85,7 @@ void classify(stage_context& context, std::span<rte_mbuf* const> burst) noexcept
       m.in_udp = esp.in_udp;
       context.switch_path(packet, path_id::inbound_esp, stage_id::classify);
     } else {
-      context.go_on(packet, stage_id::classify);
+      context.go_on_to_selectors(packet, stage_id::classify);
     }
   }
 }

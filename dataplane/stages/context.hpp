@@ -16,6 +16,7 @@
 #include "dataplane/stages/ids.hpp"
 #include "dataplane/stages/policer.hpp"
 #include "dataplane/state/flow_cache.hpp"
+#include "dataplane/state/fragment_table.hpp"
 #include "dataplane/state/tables.hpp"
 #include "drivers/crypto/engine.hpp"
 
@@ -78,6 +79,7 @@ struct stage_context {
   rte_mempool* pool = nullptr;
   // ---- the worker's own ----
   flow_cache flows;
+  fragment_table fragments;
   crypto_worker crypto;
   iv_source ivs;
   punt_policer policer;
@@ -103,6 +105,10 @@ struct stage_context {
   // The packet goes to what follows `from` on its path.
   void go_on(rte_mbuf* packet, stage_id from) noexcept {
     put(packet, next[meta(packet).path][static_cast<std::size_t>(from)]);
+  }
+  // The same, past follow_fragments, which stands behind `from`, for what is no fragment: a stage less for most packets.
+  void go_on_to_selectors(rte_mbuf* packet, stage_id from) noexcept {
+    go_on(packet, meta(packet).fragment ? from : stage_id::follow_fragments);
   }
   // The packet changes to another path and goes on behind `from` there.
   void switch_path(rte_mbuf* packet, path_id path, stage_id from) noexcept {
@@ -139,6 +145,9 @@ void reassemble(stage_context& context, std::span<rte_mbuf* const> burst) noexce
 // Drops the fragments whose rest did not come in time; to be called now and then, with or without packets.
 void expire_fragments(stage_context& context) noexcept;
 void esp_decapsulate(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
+void follow_fragments(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
+// Drops what waits for a first fragment that did not come in time; to be called now and then.
+void expire_followed(stage_context& context) noexcept;
 void verify_selectors(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
 void policy(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
 void mss_clamp(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;

@@ -131,7 +131,7 @@ void finish(stage_context& context, const pending& p, const esp_op& op) noexcept
   }
   if (const auto wrong = unwrap(p.packet, sa, op); wrong != drop_reason::none)
     return count_drop(context, p.packet, sa, wrong);
-  context.go_on(p.packet, stage_id::esp_decapsulate);
+  context.go_on_to_selectors(p.packet, stage_id::esp_decapsulate);
 }
 
 // The SA, on its own worker; nullptr if the packet has left.

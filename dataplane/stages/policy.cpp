@@ -3,6 +3,7 @@
 #include "dataplane/stages/context.hpp"
 #include "dataplane/stages/flow.hpp"
 #include "dataplane/stages/inbound_lookup.hpp"
+#include "dataplane/stages/quoted_flow.hpp"
 
 namespace trunkgate {
 namespace {
@@ -53,6 +54,20 @@ flow_verdict protect_with(stage_context& context, outbound_sa* sa) noexcept {
   return verdict;
 }
 
+// RFC 4301 6.1: an ICMP error of a host or router behind us, whose own address no tunnel carries, goes with the traffic
+// that it answers. It must come from where the quoted packet was going: otherwise anybody outside could have us sign it.
+outbound_sa* sa_by_quote(stage_context& context, rte_mbuf* packet, const flow_key& key) noexcept {
+  if (!is_icmp_error(key)) return nullptr;
+  const auto flow = answered_flow(packet);
+  if (!flow) return nullptr;
+  const auto& m = meta(packet);
+  if (!m.decrypted && m.ingress != box_index) {
+    const auto behind = ip_address::from_bytes(flow->family, flow->source.data());
+    if (context.tables.routes->lookup(behind, 0).port != m.ingress) return nullptr;
+  }
+  return context.tables.selectors->match(*flow);
+}
+
 // A rule's or the default's answer where nothing demands protection.
 flow_verdict in_clear(const route_result& way, path_id path) noexcept {
   if (path != path_id::bypass) return take(path, way.port, nullptr);
@@ -66,7 +81,8 @@ flow_verdict in_clear(const route_result& way, path_id path) noexcept {
 }
 
 // The ordered SPD: the operator's rules, then the SAs' selectors, then discard. `path`: where bypass leads.
-flow_verdict ask_spd(stage_context& context, const flow_key& key, const route_result& way, path_id path) noexcept {
+flow_verdict ask_spd(stage_context& context, rte_mbuf* packet, const flow_key& key, const route_result& way,
+                     path_id path) noexcept {
   const auto& tables = context.tables;
   const std::uint16_t egress = path == path_id::to_box ? box_index : way.port;
   const auto* rules = tables.rules.load(std::memory_order_acquire);
@@ -77,6 +93,7 @@ flow_verdict ask_spd(stage_context& context, const flow_key& key, const route_re
     if (rule->record.action == api::policy_action::bypass) return in_clear(way, path);
   }
   if (auto* sa = tables.selectors->match(key); sa != nullptr) return protect_with(context, sa);
+  if (auto* sa = sa_by_quote(context, packet, key); sa != nullptr) return protect_with(context, sa);
   if (rule != nullptr) return discard(drop_reason::no_sa);
   // In clear, although the tunnel's other end would have had to protect it.
   if (tables.selectors->match(key.reversed()) != nullptr) return discard(drop_reason::cleartext_must_be_protected);
@@ -88,22 +105,24 @@ flow_verdict ask_spd(stage_context& context, const flow_key& key, const route_re
 }
 
 // From the kernel: it has chosen port and neighbour already.
-flow_verdict decide_from_box(stage_context& context, const flow_key& key) noexcept {
+flow_verdict decide_from_box(stage_context& context, rte_mbuf* packet, const flow_key& key) noexcept {
   const route_result way{.verdict = route_verdict::forward, .port = key.egress};
   if (key.special == special_packet::neighbour_discovery || is_ike(key)) return in_clear(way, path_id::from_box);
-  return ask_spd(context, key, way, path_id::from_box);
+  return ask_spd(context, packet, key, way, path_id::from_box);
 }
 
 // Out of a tunnel: its selectors were the policy. It goes to the box, into another tunnel, or on in clear on this side.
-flow_verdict decide_decrypted(stage_context& context, const flow_key& key, const route_result& way) noexcept {
+flow_verdict decide_decrypted(stage_context& context, rte_mbuf* packet, const flow_key& key,
+                              const route_result& way) noexcept {
   if (way.verdict == route_verdict::local) return take(path_id::to_box, box_index, nullptr);
   if (auto* sa = context.tables.selectors->match(key); sa != nullptr) return protect_with(context, sa);
+  if (auto* sa = sa_by_quote(context, packet, key); sa != nullptr) return protect_with(context, sa);
   return in_clear(way, path_id::bypass);
 }
 
 flow_verdict decide(stage_context& context, rte_mbuf* packet, const flow_key& key, std::uint32_t hash) noexcept {
   const auto& m = meta(packet);
-  if (m.ingress == box_index) return decide_from_box(context, key);
+  if (m.ingress == box_index) return decide_from_box(context, packet, key);
   const auto way = context.tables.routes->lookup(destination_of(packet), hash);
   const bool for_box =
       way.verdict == route_verdict::local || way.verdict == route_verdict::multicast || m.link_multicast;
@@ -111,8 +130,8 @@ flow_verdict decide(stage_context& context, rte_mbuf* packet, const flow_key& ke
     return take(path_id::to_box, box_index, nullptr);
   // Also where a rule lets ICMP in: the kernel would believe it.
   if (for_box && key.special == special_packet::route_change) return discard(drop_reason::route_change_refused);
-  if (m.decrypted) return decide_decrypted(context, key, way);
-  auto verdict = ask_spd(context, key, way, for_box ? path_id::to_box : path_id::bypass);
+  if (m.decrypted) return decide_decrypted(context, packet, key, way);
+  auto verdict = ask_spd(context, packet, key, way, for_box ? path_id::to_box : path_id::bypass);
   if (way.verdict == route_verdict::multicast && verdict.drop == drop_reason::no_policy)
     verdict = discard(drop_reason::ip_multicast);
   return verdict;
@@ -200,7 +219,7 @@ void policy(stage_context& context, std::span<rte_mbuf* const> burst) noexcept {
     }
     context.flow_misses.add(1);
     const auto verdict = decide(context, packet, keys[i], hashes[i]);
-    context.flows.store(keys[i], hashes[i], context.generation, verdict);
+    if (!is_icmp_error(keys[i])) context.flows.store(keys[i], hashes[i], context.generation, verdict);
     carry_out(context, packet, verdict);
   }
 }

@@ -1,14 +1,25 @@
 // verify_selectors: what came out of an SA must be what the SA may carry (RFC 4301 5.2 step 4).
 #include "dataplane/stages/context.hpp"
 #include "dataplane/stages/flow.hpp"
+#include "dataplane/stages/quoted_flow.hpp"
 
 namespace trunkgate {
+namespace {
+
+// RFC 4301 6.2: an ICMP error comes from whichever router had to send it. What counts is that it is about a packet that
+// the peer's side could have had from ours by this very tunnel.
+bool answers_what_the_sa_carries(const inbound_sa& sa, rte_mbuf* packet) noexcept {
+  const auto flow = answered_flow(packet);
+  return flow && selectors_allow(sa.record, *flow);
+}
+
+}  // namespace
 
 void verify_selectors(stage_context& context, std::span<rte_mbuf* const> burst) noexcept {
   for (auto* packet : burst) {
     auto& m = meta(packet);
     auto& sa = *m.in_sa;
-    if (!selectors_allow(sa.record, flow_key_of(packet))) {
+    if (!selectors_allow(sa.record, flow_key_of(packet)) && !answers_what_the_sa_carries(sa, packet)) {
       sa.counters.selector_mismatch.add(1);
       context.drop(packet, drop_reason::selector_mismatch);
       continue;

@@ -49,6 +49,11 @@ class selector_table {
   [[nodiscard]] virtual std::size_t size() const = 0;
 };
 
+// Whether the SA is for some ports or ICMP types only.
+[[nodiscard]] inline bool names_ports(const api::sa_record& record) {
+  return !record.local_ports.any() || !record.remote_ports.any();
+}
+
 // Whether the inner packet `key`, which came out of the SA, is inside its selectors: source remote, destination local
 // (RFC 4301 5.2 step 4). The DSCP does not count: a sender may choose among SAs by it (4.1). Worker threads.
 [[nodiscard]] bool selectors_allow(const api::sa_record& record, const flow_key& key) noexcept;

@@ -45,6 +45,14 @@ struct forwarding_tables {
   std::atomic<const operator_rules*> rules{nullptr};       // nullptr: none
   rcu_hash<std::uint32_t, inbound_sa*, spi_hash> inbound;  // by SPI, host order
 
+  std::atomic<std::uint32_t> sas_naming_ports{0};  // installed SAs of either direction
+
+  // Whether some rule or SA asks for ports or ICMP types, so that fragments have to be followed. Any thread.
+  [[nodiscard]] bool ports_decide() const noexcept {
+    const auto* ordered = rules.load(std::memory_order_acquire);
+    return sas_naming_ports.load(std::memory_order_relaxed) != 0 || (ordered != nullptr && ordered->names_ports());
+  }
+
   explicit forwarding_tables(rcu_domain& domain) : rcu(domain), inbound(domain) {}
 };
 

@@ -132,6 +132,7 @@ little_gateway::~little_gateway() {
 outbound_sa& little_gateway::add_outbound(api::sa_record record, std::uint16_t owner) {
   outbound_.push_back(must(make_outbound_sa(record, *pipeline_->options().engines, *store_, owner)));
   auto& sa = *outbound_.back();
+  if (names_ports(sa.record)) ++tables_->sas_naming_ports;
   tables_->selectors->add(sa.record, &sa);
   ++tables_->generation;
   return sa;
@@ -140,6 +141,7 @@ outbound_sa& little_gateway::add_outbound(api::sa_record record, std::uint16_t o
 inbound_sa& little_gateway::add_inbound(api::sa_record record, std::uint16_t owner) {
   inbound_.push_back(must(make_inbound_sa(record, *pipeline_->options().engines, *store_, owner)));
   auto& sa = *inbound_.back();
+  if (names_ports(sa.record)) ++tables_->sas_naming_ports;
   tables_->inbound.insert(sa.record.spi, &sa);
   ++tables_->generation;
   return sa;
