@@ -153,6 +153,10 @@ void little_gateway::add_rule(const char* source, const char* destination, api::
   if (source != nullptr) record.source = prefix(source);
   if (destination != nullptr) record.destination = prefix(destination);
   record.action = action;
+  add_rule(record);
+}
+
+void little_gateway::add_rule(const api::policy_record& record) {
   rules_.push_back({.record = record, .from = no_port, .to = no_port, .flows = &rule_flows_});
   auto built = must(operator_rules::build(rules_));
   tables_->rules.store(built.get());

@@ -47,6 +47,7 @@ class little_gateway {
   outbound_sa& add_outbound(api::sa_record record, std::uint16_t owner = 0);
   inbound_sa& add_inbound(api::sa_record record, std::uint16_t owner = 0);
   void add_rule(const char* source, const char* destination, api::policy_action action);
+  void add_rule(const api::policy_record& record);  // for every port
 
   [[nodiscard]] stage_context& context(std::uint16_t worker = 0) { return pipeline_->workers()[worker]->context(); }
   // A buffer with these bytes and a fresh packet_meta.
