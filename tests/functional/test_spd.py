@@ -39,7 +39,26 @@ def bench(make_bench):
                                                   Child("lan6", ["fd00:1::/64"], ["fd00:2::/64"])])
     ports_only = Tunnel("p", Bench.BOX4, "203.0.113.26", [
         Child("web", ["10.1.0.0/16"], ["10.3.0.0/16"], extra={"protocol": "tcp", "remote_port": 443})])
-    return make_bench().start([tunnel, ports_only], rules(4, FOUR) + rules(6, SIX))
+    ranges = Tunnel("r", Bench.BOX4, "203.0.113.27", [
+        Child("some", ["10.1.1.10-10.1.1.20"], ["10.4.0.100-10.4.1.20"]),
+        Child("some6", ["fd00:1::10-fd00:1::1f"], ["fd00:4::5-fd00:4::1:5"]),
+        Child("ports", ["10.1.0.0/16"], ["10.5.0.0/16"], extra={"protocol": "udp", "local_port": "5060-5080", "remote_port": "1000-1999"})])
+    classes = Tunnel("c", Bench.BOX4, "203.0.113.28", [
+        Child("voice", ["10.1.0.0/16"], ["10.6.0.0/16"], extra={"dscp": ["ef", "cs5"]}),
+        Child("rest", ["10.1.0.0/16"], ["10.6.0.0/16"]),
+        Child("never", ["10.1.0.0/16"], ["10.6.0.0/16"], extra={"dscp": "af41"})])
+    return make_bench().start([tunnel, ports_only, ranges, classes], rules(4, FOUR) + rules(6, SIX) + more_rules())
+
+
+def more_rules():
+    """Rules by ranges and classes."""
+    here = {"from": "lan", "to": "wan"}
+    return [
+        {"name": "range4", **here, "source": "10.1.1.9-10.1.1.11", "destination": "198.51.100.7-198.51.100.200", "protocol": "udp",
+         "action": "bypass"},
+        {"name": "range6", **here, "source": "fd00:1::f-fd00:1::11", "destination": "2001:db8:d::7-2001:db8:d::1:0", "protocol": "udp",
+         "action": "bypass"},
+        {"name": "class", **here, "destination": "198.51.101.0/24", "dscp": ["ef", "af21", 63], "action": "bypass"}]
 
 
 def packet(source, destination, layer):
@@ -121,18 +140,112 @@ def test_tunnel_for_one_port_only(bench):
     bench.drops_rise("selector_mismatch", before)
 
 
-def test_later_fragments_match_only_rules_without_ports(bench):
-    """RFC 4301 7: they carry no ports. TCP to `far` needs a port to be told from ssh: its fragments find no rule that fits."""
+def test_fragments_of_icmp_pass_a_rule_without_types(bench):
     bench.clear()
     parts = fragment(IP(src="10.1.1.10", dst="192.0.2.10", id=9) / ICMP(type=8) / Raw(token() + bytes(2000)), fragsize=1000)
     for part in parts:
         bench.send("lan", part)
     for part in parts:
         bench.wan.expect(lambda p, part=part: IP in p and (p[IP].id, p[IP].frag) == (9, part.frag), f"the fragment at {part.frag}")
+
+
+def passes(bench, source, destination, **fields):
+    """Whether the rules let UDP pass in clear."""
+    one = packet(source, destination, udp(1234, 5678))
+    for name, value in fields.items():
+        setattr(one, name, value)
+    bench.clear()
     before = bench.gateway.drops()
-    late = fragment(IP(src="10.1.1.10", dst="192.0.2.10", id=10) / UDP(sport=5000, dport=1500) / Raw(bytes(2000)), fragsize=1000)[1]
-    bench.send("lan", late)
-    bench.drops_rise("no_policy", before)
+    bench.send("lan", one)
+    try:
+        bench.wan.expect(lambda p: bytes(one[Raw]) in bytes(p), "the packet", 1.0)
+        return True
+    except AssertionError:
+        bench.drops_rise("no_policy", before)
+        return False
+
+
+@pytest.mark.parametrize("source,destination,expected", [
+    ("10.1.1.10", "198.51.100.7", True), ("10.1.1.10", "198.51.100.200", True), ("10.1.1.9", "198.51.100.100", True),
+    ("10.1.1.11", "198.51.100.100", True), ("10.1.1.10", "198.51.100.6", False), ("10.1.1.10", "198.51.100.201", False),
+    ("10.1.1.8", "198.51.100.100", False), ("10.1.1.12", "198.51.100.100", False),
+    ("fd00:1::10", "2001:db8:d::7", True), ("fd00:1::10", "2001:db8:d::1:0", True), ("fd00:1::f", "2001:db8:d::ffff", True),
+    ("fd00:1::11", "2001:db8:d::ff", True), ("fd00:1::10", "2001:db8:d::6", False), ("fd00:1::10", "2001:db8:d::1:1", False),
+    ("fd00:1::e", "2001:db8:d::7", False), ("fd00:1::12", "2001:db8:d::7", False)])
+def test_rules_by_ranges_of_addresses(bench, source, destination, expected):
+    assert passes(bench, source, destination) == expected
+
+
+@pytest.mark.parametrize("dscp,expected", [(46, True), (18, True), (63, True), (0, False), (45, False), (47, False), (20, False)])
+def test_rules_by_class(bench, dscp, expected):
+    for ecn in (0, 1):
+        assert passes(bench, "10.1.1.10", "198.51.101.7", tos=dscp << 2 | ecn) == expected
+
+
+@pytest.mark.parametrize("child,near,far,outside", [
+    ("some", ["10.1.1.10", "10.1.1.15", "10.1.1.20"], ["10.4.0.100", "10.4.0.255", "10.4.1.0", "10.4.1.20"],
+     ["10.4.0.99", "10.4.1.21", "10.4.0.1", "10.4.1.128"]),
+    ("some6", ["fd00:1::10", "fd00:1::1f"], ["fd00:4::5", "fd00:4::ffff", "fd00:4::1:5"], ["fd00:4::4", "fd00:4::1:6"])])
+def test_children_by_ranges_of_addresses(bench, child, near, far, outside):
+    peer = bench.peers["r", child]
+    bench.clear()
+    for source in near:
+        for destination in far:
+            one = packet(source, destination, udp(1, 2))
+            bench.send("lan", one)
+            assert bytes(one[Raw]) in bytes(peer.open(bench.expect_esp(peer)))
+    back = packet(far[-1], "10.1.1.10" if child == "some" else "fd00:1::10", udp(1, 2))
+    bench.send("wan", peer.seal(back))
+    bench.expect_token("lan", bytes(back[Raw]))
+    for destination in outside:
+        before = bench.gateway.drops()
+        bench.send("lan", packet(near[0], destination, udp(1, 2)))
+        bench.drops_rise("no_policy", before)
+        before = bench.gateway.drops()
+        bench.send("wan", peer.seal(packet(destination, near[0], udp(1, 2))))
+        bench.drops_rise("selector_mismatch", before)
+
+
+def test_child_by_ranges_of_ports(bench):
+    peer = bench.peers["r", "ports"]
+    bench.clear()
+    for sport, dport, inside in ((5060, 1000, True), (5080, 1999, True), (5059, 1500, False), (5081, 1500, False),
+                                 (5070, 999, False), (5070, 2000, False)):
+        one = packet("10.1.1.10", "10.5.1.1", udp(sport, dport))
+        back = packet("10.5.1.1", "10.1.1.10", udp(dport, sport))
+        before = bench.gateway.drops()
+        bench.send("lan", one)
+        if inside:
+            assert bytes(one[Raw]) in bytes(peer.open(bench.expect_esp(peer)))
+            bench.send("wan", peer.seal(back))
+            bench.expect_token("lan", bytes(back[Raw]))
+        else:
+            bench.drops_rise("no_policy", before)
+            before = bench.gateway.drops()
+            bench.send("wan", peer.seal(back))
+            bench.drops_rise("selector_mismatch", before)
+
+
+def test_the_class_chooses_the_sa(bench):
+    """RFC 4301 4.1: several SAs of the same selectors, by DSCP; the receiver does not mind which one. Order decides where both fit."""
+    bench.clear()
+    for dscp, child in ((46, "voice"), (40, "voice"), (0, "rest"), (34, "rest"), (47, "rest")):
+        peer = bench.peers["c", child]
+        one = packet("10.1.1.10", "10.6.1.1", udp(1, 2))
+        one.tos = dscp << 2
+        bench.send("lan", one)
+        assert bytes(one[Raw]) in bytes(peer.open(bench.expect_esp(peer)))
+        back = packet("10.6.1.1", "10.1.1.10", udp(2, 1))
+        bench.send("wan", bench.peers["c", "voice"].seal(back))
+        bench.expect_token("lan", bytes(back[Raw]))
+
+
+def test_show_says_what_was_asked_for(bench):
+    rules = {r["policy"]: r for r in bench.gateway.show("policies")}
+    assert rules["range4"]["source"] == "10.1.1.9-10.1.1.11" and rules["class"]["dscp"] == "af21 ef 63"
+    sas = {s["child"]: s for s in bench.gateway.show("sas") if s["direction"] == "out"}
+    assert sas["some"]["remote_ranges"] == ["10.4.0.100-10.4.1.20"] and sas["ports"]["local_ports"] == "5060-5080"
+    assert sas["voice"]["dscp"] == "cs5 ef" and sas["rest"]["dscp"] == ""
 
 
 def test_show_policies_counts_the_flows(bench):
