@@ -211,7 +211,8 @@ void complete_selectors(child_settings& child, const tunnel_settings& tunnel) {
     if (child.mode == child_mode::transport && end->family != ip_family::none)
       side->push_back({*end, *end});
     else if (tunnel.interface)
-      for (const auto family : {ip_family::v4, ip_family::v6}) side->push_back(ip_prefix{{.bytes = {}, .family = family}, 0});
+      for (const auto family : {ip_family::v4, ip_family::v6})
+        side->push_back(ip_prefix{{.bytes = {}, .family = family}, 0});
   }
 }
 

@@ -75,7 +75,8 @@ std::optional<scalar_problem> check_word(const scalar_schema& schema, std::strin
 std::optional<scalar_problem> check_icmp(std::string_view text) {
   if (std::ranges::contains(icmp_words(), text) || find_icmp(text, 1)) return std::nullopt;
   auto guess = did_you_mean(text, icmp_words());
-  return scalar_problem{quoted(text) + " is no type of ICMP message", guess.empty() ? "echo-request, 8, or 3/4" : guess};
+  return scalar_problem{quoted(text) + " is no type of ICMP message",
+                        guess.empty() ? "echo-request, 8, or 3/4" : guess};
 }
 
 }  // namespace

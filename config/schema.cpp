@@ -177,7 +177,8 @@ constexpr field_schema child_fields[] = {
     {"mode", word(modes), false, "tunnel",
      "ESP tunnel mode, or transport mode between the gateway itself and the peer itself."},
     {"local", list_of(scalar_syntax::range, 8), false, "",
-     "What is protected on this side: 1 to 8 prefixes or ranges. Not given: the tunnel's `local` in transport mode, everything "
+     "What is protected on this side: 1 to 8 prefixes or ranges. Not given: the tunnel's `local` in transport mode, "
+     "everything "
      "in "
      "a tunnel with an interface."},
     {"remote", list_of(scalar_syntax::range, 8), false, "",

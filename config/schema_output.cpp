@@ -51,7 +51,8 @@ std::string plural(const std::string& syntax) {
 std::string describe(const value_schema& value) {
   switch (value.form) {
     case value_form::scalar: return describe(value.scalar);
-    case value_form::list: return value.object != nullptr ? "list, below" : "list of " + plural(syntax_of(value.scalar));
+    case value_form::list:
+      return value.object != nullptr ? "list, below" : "list of " + plural(syntax_of(value.scalar));
     case value_form::scalar_or_list: return describe(value.scalar) + ", or a list of them";
     case value_form::object: return "map, below";
     case value_form::named_objects: return "map by name, below";
@@ -138,8 +139,8 @@ json value_json(const value_schema& value) {
     case value_form::scalar: return scalar_json(value.scalar);
     case value_form::object: return object_json(*value.object);
     case value_form::scalar_or_list:
-      return {{"anyOf", json::array({scalar_json(value.scalar),
-                                     {{"type", "array"}, {"items", scalar_json(value.scalar)}}})}};
+      return {{"anyOf",
+               json::array({scalar_json(value.scalar), {{"type", "array"}, {"items", scalar_json(value.scalar)}}})}};
     case value_form::scalar_or_object:
       return {{"anyOf", json::array({scalar_json(value.scalar), object_json(*value.object)})}};
     case value_form::list: {

@@ -22,26 +22,16 @@ struct icmp_row {
 
 // RFC 792, RFC 1256; RFC 4443, RFC 4861, RFC 2710, RFC 3810.
 constexpr icmp_row icmp_rows[] = {
-    {"echo-request", {8}, {128}},
-    {"echo-reply", {0}, {129}},
-    {"destination-unreachable", {3}, {1}},
-    {"network-unreachable", {3, 0}, {1, 0}},
-    {"host-unreachable", {3, 1}, {1, 3}},
-    {"protocol-unreachable", {3, 2}, {}},
-    {"port-unreachable", {3, 3}, {1, 4}},
-    {"fragmentation-needed", {3, 4}, {}},
-    {"packet-too-big", {}, {2}},
-    {"time-exceeded", {11}, {3}},
-    {"parameter-problem", {12}, {4}},
-    {"redirect", {5}, {137}},
-    {"router-solicitation", {10}, {133}},
-    {"router-advertisement", {9}, {134}},
-    {"neighbour-solicitation", {}, {135}},
-    {"neighbour-advertisement", {}, {136}},
-    {"listener-query", {}, {130}},
-    {"listener-report", {}, {131}},
-    {"timestamp-request", {13}, {}},
-    {"timestamp-reply", {14}, {}},
+    {"echo-request", {8}, {128}},          {"echo-reply", {0}, {129}},
+    {"destination-unreachable", {3}, {1}}, {"network-unreachable", {3, 0}, {1, 0}},
+    {"host-unreachable", {3, 1}, {1, 3}},  {"protocol-unreachable", {3, 2}, {}},
+    {"port-unreachable", {3, 3}, {1, 4}},  {"fragmentation-needed", {3, 4}, {}},
+    {"packet-too-big", {}, {2}},           {"time-exceeded", {11}, {3}},
+    {"parameter-problem", {12}, {4}},      {"redirect", {5}, {137}},
+    {"router-solicitation", {10}, {133}},  {"router-advertisement", {9}, {134}},
+    {"neighbour-solicitation", {}, {135}}, {"neighbour-advertisement", {}, {136}},
+    {"listener-query", {}, {130}},         {"listener-report", {}, {131}},
+    {"timestamp-request", {13}, {}},       {"timestamp-reply", {14}, {}},
 };
 
 constexpr auto icmp_names = [] {
@@ -78,8 +68,8 @@ std::optional<number_range> find_icmp(std::string_view text, std::int16_t protoc
     }
   const auto slash = text.find('/');
   const auto type = parse_integer(text.substr(0, slash));
-  const auto code = slash == std::string_view::npos ? std::optional<std::int64_t>(any_code)
-                                                    : parse_integer(text.substr(slash + 1));
+  const auto code =
+      slash == std::string_view::npos ? std::optional<std::int64_t>(any_code) : parse_integer(text.substr(slash + 1));
   if (!type || !code || *type > 255 || *code > 255) return std::nullopt;
   return range_of({static_cast<std::int16_t>(*type), static_cast<std::int16_t>(*code)});
 }

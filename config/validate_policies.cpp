@@ -12,10 +12,9 @@ namespace {
 
 constexpr number_range all_ports{};
 
-
 bool catches_everything(const policy_settings& rule) {
-  return rule.from == "any" && rule.to == "any" && rule.source.any() && rule.destination.any() &&
-         rule.protocol == -1 && rule.dscp == 0;
+  return rule.from == "any" && rule.to == "any" && rule.source.any() && rule.destination.any() && rule.protocol == -1 &&
+         rule.dscp == 0;
 }
 
 // Whether all of `inner` is in `outer`.

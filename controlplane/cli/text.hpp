@@ -27,7 +27,7 @@ namespace trunkgate {
 [[nodiscard]] std::string range_text(const api::port_range& ports);             // "any", "5060", "1024-2047"
 // Type of message where the protocol is one of the ICMPs and the selector names one; else "".
 [[nodiscard]] std::string icmp_selector_text(std::int16_t protocol, const api::port_range& ports);
-[[nodiscard]] std::string protocol_text(std::int16_t protocol);                 // "any", "tcp", "89"
+[[nodiscard]] std::string protocol_text(std::int16_t protocol);  // "any", "tcp", "89"
 [[nodiscard]] std::uint64_t now_unix_ns();
 
 }  // namespace trunkgate

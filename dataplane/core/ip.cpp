@@ -138,7 +138,8 @@ result<ip_range> parse_ip_range(std::string_view text) {
   if (!last) return std::unexpected(last.error());
   const ip_range range(*first, *last);
   if (!range.valid())
-    return failure("\"" + std::string(text) + "\" does not go from a lower address to a higher one of the same IP version");
+    return failure("\"" + std::string(text) +
+                   "\" does not go from a lower address to a higher one of the same IP version");
   return range;
 }
 

@@ -67,7 +67,7 @@ struct ip_range {
 
 [[nodiscard]] result<ip_address> parse_ip_address(std::string_view text);
 [[nodiscard]] result<ip_prefix> parse_ip_prefix(
-    std::string_view text);  // "10.0.0.0/8", "2001:db8::/32"; no length: host
+    std::string_view text);                                            // "10.0.0.0/8", "2001:db8::/32"; no length: host
 [[nodiscard]] result<ip_range> parse_ip_range(std::string_view text);  // a prefix, or "10.1.0.10-10.1.0.99"
 [[nodiscard]] std::string to_string(const ip_address& address);
 [[nodiscard]] std::string to_string(const ip_prefix& prefix);

@@ -22,7 +22,8 @@ std::optional<fragment_header> find_in_v6(byte_reader in, std::uint32_t length) 
       const std::uint32_t id = static_cast<std::uint32_t>(bytes[4]) << 24 | static_cast<std::uint32_t>(bytes[5]) << 16 |
                                static_cast<std::uint32_t>(bytes[6]) << 8 | bytes[7];
       if (length < in.position()) return std::nullopt;
-      return fragment_header{id, first, first + length - static_cast<std::uint32_t>(in.position()), (bytes[3] & 1) != 0};
+      return fragment_header{id, first, first + length - static_cast<std::uint32_t>(in.position()),
+                             (bytes[3] & 1) != 0};
     }
     // RFC 8200 4.1: these may stand in front of it.
     if (next != next_hop_by_hop && next != next_routing && next != next_destination_options) return std::nullopt;

@@ -15,8 +15,8 @@ struct fragment_header {
   bool more = false;
 };
 
-// `packet` begins with the IP header of a packet that parse_ip() took for a fragment and filled `m` from. Nothing: it is
-// none. Any thread.
+// `packet` begins with the IP header of a packet that parse_ip() took for a fragment and filled `m` from. Nothing: it
+// is none. Any thread.
 [[nodiscard]] std::optional<fragment_header> find_fragment_header(std::span<const std::uint8_t> packet,
                                                                   const packet_meta& m) noexcept;
 

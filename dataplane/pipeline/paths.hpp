@@ -19,10 +19,9 @@ struct path {
 
 // A packet from a port starts on `outbound`, one from the box on `from_box`. classify moves ESP for this gateway to
 // `inbound_esp`; policy moves every packet to the path of its verdict and lets it go on behind `policy` there.
-inline constexpr path outbound{
-    stage_id::rx,        stage_id::classify, stage_id::follow_fragments, stage_id::policy,
-    stage_id::mss_clamp, stage_id::fragment, stage_id::esp_encapsulate,  stage_id::forward,
-    stage_id::tx};
+inline constexpr path outbound{stage_id::rx,        stage_id::classify, stage_id::follow_fragments, stage_id::policy,
+                               stage_id::mss_clamp, stage_id::fragment, stage_id::esp_encapsulate,  stage_id::forward,
+                               stage_id::tx};
 inline constexpr path bypass{stage_id::rx,        stage_id::classify, stage_id::follow_fragments, stage_id::policy,
                              stage_id::mss_clamp, stage_id::fragment, stage_id::forward,          stage_id::tx};
 inline constexpr path inbound_esp{stage_id::rx,

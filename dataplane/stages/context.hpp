@@ -106,9 +106,12 @@ struct stage_context {
   void go_on(rte_mbuf* packet, stage_id from) noexcept {
     put(packet, next[meta(packet).path][static_cast<std::size_t>(from)]);
   }
-  // The same, past follow_fragments, which stands behind `from`, for what is no fragment: a stage less for most packets.
+  // The same, past follow_fragments, which stands behind `from`, for what is no fragment: a stage less for most
+  // packets.
   void go_on_to_selectors(rte_mbuf* packet, stage_id from) noexcept {
-    go_on(packet, meta(packet).fragment ? from : stage_id::follow_fragments);
+    if (meta(packet).fragment) [[unlikely]]
+      return go_on(packet, from);
+    go_on(packet, stage_id::follow_fragments);
   }
   // The packet changes to another path and goes on behind `from` there.
   void switch_path(rte_mbuf* packet, path_id path, stage_id from) noexcept {

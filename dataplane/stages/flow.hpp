@@ -49,10 +49,9 @@ template <std::size_t Offset>
                               at<offsetof(flow_key, destination_port)>(m.destination_port) |
                               at<offsetof(flow_key, ingress)>(m.ingress) |
                               at<offsetof(flow_key, protocol)>(m.protocol) | at<offsetof(flow_key, family)>(family);
-  const std::uint64_t marks = at<offsetof(flow_key, has_ports)>(m.has_ports) |
-                              at<offsetof(flow_key, decrypted)>(m.decrypted) |
-                              at<offsetof(flow_key, link_multicast)>(m.link_multicast) |
-                              at<offsetof(flow_key, dscp)>(m.traffic_class >> 2);
+  const std::uint64_t marks =
+      at<offsetof(flow_key, has_ports)>(m.has_ports) | at<offsetof(flow_key, decrypted)>(m.decrypted) |
+      at<offsetof(flow_key, link_multicast)>(m.link_multicast) | at<offsetof(flow_key, dscp)>(m.traffic_class >> 2);
   return std::bit_cast<flow_key>(
       std::array<std::uint64_t, 6>{source[0], source[1], destination[0], destination[1], upper, marks});
 }

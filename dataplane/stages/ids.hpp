@@ -29,10 +29,21 @@ enum class stage_id : std::uint8_t {
 };
 inline constexpr std::size_t stage_count = static_cast<std::size_t>(stage_id::count_);
 
-inline constexpr std::array<std::string_view, stage_count> stage_names{
-    "rx",     "tap_rx",    "classify", "reassemble",      "esp_decapsulate", "follow_fragments", "verify_selectors",
-    "policy", "mss_clamp", "fragment", "esp_encapsulate", "icmp_error",      "punt",             "forward",
-    "tx"};
+inline constexpr std::array<std::string_view, stage_count> stage_names{"rx",
+                                                                       "tap_rx",
+                                                                       "classify",
+                                                                       "reassemble",
+                                                                       "esp_decapsulate",
+                                                                       "follow_fragments",
+                                                                       "verify_selectors",
+                                                                       "policy",
+                                                                       "mss_clamp",
+                                                                       "fragment",
+                                                                       "esp_encapsulate",
+                                                                       "icmp_error",
+                                                                       "punt",
+                                                                       "forward",
+                                                                       "tx"};
 
 [[nodiscard]] constexpr std::string_view name(stage_id stage) { return stage_names[static_cast<std::size_t>(stage)]; }
 

@@ -55,7 +55,8 @@ flow_verdict protect_with(stage_context& context, outbound_sa* sa) noexcept {
 }
 
 // RFC 4301 6.1: an ICMP error of a host or router behind us, whose own address no tunnel carries, goes with the traffic
-// that it answers. It must come from where the quoted packet was going: otherwise anybody outside could have us sign it.
+// that it answers. It must come from where the quoted packet was going: otherwise anybody outside could have us sign
+// it.
 outbound_sa* sa_by_quote(stage_context& context, rte_mbuf* packet, const flow_key& key) noexcept {
   if (!is_icmp_error(key)) return nullptr;
   const auto flow = answered_flow(packet);

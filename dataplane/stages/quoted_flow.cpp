@@ -20,8 +20,8 @@ bool is_error(std::uint8_t protocol, std::uint8_t ip_version, std::uint8_t type)
 }  // namespace
 
 bool is_icmp_error(const flow_key& key) noexcept {
-  return key.has_ports != 0 && is_error(key.protocol, static_cast<std::uint8_t>(key.family),
-                                        static_cast<std::uint8_t>(key.source_port >> 8));
+  return key.has_ports != 0 &&
+         is_error(key.protocol, static_cast<std::uint8_t>(key.family), static_cast<std::uint8_t>(key.source_port >> 8));
 }
 
 std::optional<flow_key> answered_flow(rte_mbuf* packet) noexcept {

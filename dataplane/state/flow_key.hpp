@@ -21,10 +21,11 @@ struct flow_key {
   std::array<std::uint8_t, 16> source{}, destination{};  // network order; IPv4 in the first four bytes, the rest zero
   // Host order; 0 where there are none. Of ICMP: type << 8 | code in both (RFC 4301 4.4.1.1).
   std::uint16_t source_port = 0, destination_port = 0;
-  std::uint16_t ingress = 0;                             // port index, or box_index
+  std::uint16_t ingress = 0;  // port index, or box_index
   std::uint8_t protocol = 0;
   ip_family family = ip_family::none;
-  std::uint8_t has_ports = 0;  // 0: a protocol without ports, or a fragment of unknown ones; only port-blind rules match
+  std::uint8_t has_ports =
+      0;  // 0: a protocol without ports, or a fragment of unknown ones; only port-blind rules match
   std::uint8_t decrypted = 0;  // came out of an SA: a flow of its own, never the clear one's verdict
   std::uint16_t egress = 0;    // of what the box itself sends: the port it chose; else 0
   std::uint8_t link_multicast = 0;

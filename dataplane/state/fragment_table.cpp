@@ -98,7 +98,8 @@ fragment_table::verdict fragment_table::later(const fragment_key& key, const fra
   return passed;
 }
 
-fragment_table::verdict fragment_table::refuse(const fragment_key& key, drop_reason why, std::uint64_t now_ms) noexcept {
+fragment_table::verdict fragment_table::refuse(const fragment_key& key, drop_reason why,
+                                               std::uint64_t now_ms) noexcept {
   datagram* at = find_or_make(key, now_ms);
   if (at == nullptr) return {.what = answer::drop, .why = why};
   return poison(*at, why);

@@ -39,8 +39,8 @@ struct transport_selectors {
   bool has_ports = false;
 };
 
-// One worker's. All memory is taken by make(); every bound is fixed, every datagram is forgotten after two seconds or as
-// soon as all of it has passed.
+// One worker's. All memory is taken by make(); every bound is fixed, every datagram is forgotten after two seconds or
+// as soon as all of it has passed.
 class fragment_table {
  public:
   static constexpr std::size_t sets = 128, ways = 8;       // datagrams at a time
@@ -79,8 +79,8 @@ class fragment_table {
     fragment_key key;
     std::uint64_t deadline_ms = 0;
     bool used = false;
-    bool known = false;                       // the first fragment was there
-    drop_reason poison = drop_reason::none;   // nothing passes any more
+    bool known = false;                      // the first fragment was there
+    drop_reason poison = drop_reason::none;  // nothing passes any more
     transport_selectors selectors{};
     std::uint16_t total = 0;     // units, once the last fragment was there
     std::uint16_t received = 0;  // units

@@ -186,8 +186,9 @@ class acl_table {
     const auto classes = runs_of(rule.record.dscp);
     const std::size_t count = sources.size() * destinations.size() * classes.size();
     if (count > lines_per_rule)
-      return failure("policy " + std::string(rule.record.policy.view()) + ": its ranges of addresses and its classes take " +
-                     std::to_string(count) + " lines of prefixes, more than " + std::to_string(lines_per_rule) +
+      return failure("policy " + std::string(rule.record.policy.view()) +
+                     ": its ranges of addresses and its classes take " + std::to_string(count) +
+                     " lines of prefixes, more than " + std::to_string(lines_per_rule) +
                      "; use prefixes, or ranges that begin and end at rounder numbers");
     acl_rule<AddressWords> line = without_addresses(rule, place);
     for (const auto& source : sources)

@@ -102,8 +102,14 @@ class tuple_space final : public selector_table {
       const auto* old = place.list.load(std::memory_order_relaxed);
       auto fresh = std::make_unique<std::vector<candidate>>();
       if (old != nullptr) *fresh = *old;
-      const candidate added{record.order,        serial, sa,     record.local_ports,
-                            record.remote_ports, local,  remote, record.dscp,
+      const candidate added{record.order,
+                            serial,
+                            sa,
+                            record.local_ports,
+                            record.remote_ports,
+                            local,
+                            remote,
+                            record.dscp,
                             local.is_prefix() && remote.is_prefix()};
       fresh->insert(std::ranges::find_if(*fresh, [&](const candidate& other) { return added.before(other); }), added);
       publish(place, std::move(fresh), old);

@@ -14,19 +14,24 @@ std::uint64_t word_at(const std::array<std::uint8_t, 16>& address, std::size_t o
   return word.host();
 }
 
-// IPv4 is in the first word alone.
-bool contains(const ip_range& range, ip_family family, std::uint64_t high, std::uint64_t low) noexcept {
-  if (range.first.family != family) return false;
+// The words behind the first ones, which are at an end of the range: IPv6, or an address that is itself an end.
+bool contains_at_end(const ip_range& range, std::uint64_t high, std::uint64_t low) noexcept {
   const std::uint64_t first = word_at(range.first.bytes, 0), last = word_at(range.last.bytes, 0);
-  if (high < first || high > last) return false;
-  return (high != first || low >= word_at(range.first.bytes, 8)) && (high != last || low <= word_at(range.last.bytes, 8));
+  return high >= first && high <= last && (high != first || low >= word_at(range.first.bytes, 8)) &&
+         (high != last || low <= word_at(range.last.bytes, 8));
+}
+
+bool contains(const ip_range& range, ip_family family, const std::array<std::uint8_t, 16>& address) noexcept {
+  if (range.first.family != family) return false;
+  const std::uint64_t high = word_at(address, 0);
+  if (high > word_at(range.first.bytes, 0) && high < word_at(range.last.bytes, 0)) return true;
+  return contains_at_end(range, high, word_at(address, 8));
 }
 
 bool any_contains(std::span<const ip_range> ranges, ip_family family,
                   const std::array<std::uint8_t, 16>& address) noexcept {
-  const std::uint64_t high = word_at(address, 0), low = word_at(address, 8);
   for (const ip_range& range : ranges)
-    if (contains(range, family, high, low)) return true;
+    if (contains(range, family, address)) return true;
   return false;
 }
 

@@ -123,7 +123,26 @@ def esp_inputs():
         yield f"raw_{flavour}", bytes([flavour | 4]) + struct.pack("!I", 1) + b"r" * 96
 
 
+def fragment_sequences():
+    """Eight bytes each: flags (IPv6, more, the allowed port), id, offset in units, length in bytes, protocol, filling."""
+    def one(v6, offset, length, more, id=1, good=True):
+        return struct.pack("!BBHHBB", v6 | more << 1 | good << 2, id, offset, length, 1, 7)
+    for v6 in (0, 1):
+        first, middle, last = one(v6, 0, 400, 1), one(v6, 50, 400, 1), one(v6, 100, 13, 0)
+        yield f"in_order_{v6}", first + middle + last
+        yield f"backwards_{v6}", last + middle + first
+        yield f"refused_{v6}", one(v6, 0, 400, 1, good=False) + middle + last
+        yield f"overlapping_{v6}", first + one(v6, 49, 400, 1) + last
+        yield f"twice_{v6}", first + first + middle + middle + last
+        yield f"tiny_{v6}", one(v6, 0, 4, 1) + middle
+        yield f"beyond_{v6}", first + one(v6, 8191, 100, 0)
+        yield f"many_{v6}", b"".join(one(v6, 50 + 2 * i, 16, 1) for i in range(20))
+        yield f"two_{v6}", first + one(v6, 50, 400, 1, id=2) + middle + one(v6, 0, 400, 1, id=2) + last
+
+
 def main():
+    for name, content in fragment_sequences():
+        write("fuzz_follow_fragments", name, content)
     for name, packet in [*ip_packets(), *packets_from_outside()]:
         write("fuzz_parse_ip", name, b"\x00" + bytes(packet))
         write("fuzz_quoted", name, bytes(packet)[:64])

@@ -89,11 +89,13 @@ struct mistake {
 TEST(selectors, mistakes_are_named) {
   const mistake mistakes[] = {
       {edited(base, "local: [10.1.0.0/16]", "local: [10.1.0.9-10.1.0.1]"),
-       {"13:17: error: tunnels.branch.children.net.local[0]: \"10.1.0.9-10.1.0.1\" does not go from a lower address to a "
+       {"13:17: error: tunnels.branch.children.net.local[0]: \"10.1.0.9-10.1.0.1\" does not go from a lower address to "
+        "a "
         "higher one of the same IP version"}},
       {with_rule("icmp: echo-request"), {"20:96: error: policies[0].icmp: needs protocol icmp or ipv6-icmp"}},
       {with_rule("protocol: icmp, icmp: echo-requst"),
-       {"20:112: error: policies[0].icmp: \"echo-requst\" is no type of ICMP message [did you mean \"echo-request\"?]"}},
+       {"20:112: error: policies[0].icmp: \"echo-requst\" is no type of ICMP message [did you mean "
+        "\"echo-request\"?]"}},
       {with_rule("protocol: icmp, icmp: packet-too-big"),
        {"20:112: error: policies[0].icmp: there is no packet-too-big in ICMP"}},
       {with_rule("protocol: ipv6-icmp, icmp: redirect"), {}},
@@ -116,13 +118,16 @@ TEST(selectors, two_peers_can_not_have_the_same) {
     return std::ranges::any_of(lines, [](const auto& line) { return line.contains("but another peer"); });
   };
   EXPECT_TRUE(collides("", ""));
-  EXPECT_TRUE(collides("        protocol: icmp\n        icmp: 8\n", "        protocol: icmp\n        icmp: echo-request\n"));
+  EXPECT_TRUE(
+      collides("        protocol: icmp\n        icmp: 8\n", "        protocol: icmp\n        icmp: echo-request\n"));
   EXPECT_TRUE(collides("        dscp: ef\n", "        dscp: [46]\n"));
-  EXPECT_TRUE(collides("        protocol: udp\n        local_port: 5-5\n", "        protocol: udp\n        local_port: 5\n"));
+  EXPECT_TRUE(
+      collides("        protocol: udp\n        local_port: 5-5\n", "        protocol: udp\n        local_port: 5\n"));
   // These only overlap: the one that stands first has the packet.
   EXPECT_FALSE(collides("        dscp: ef\n", ""));
   EXPECT_FALSE(collides("        protocol: icmp\n        icmp: 8\n", "        protocol: icmp\n        icmp: 8/0\n"));
-  EXPECT_FALSE(collides("        protocol: udp\n        local_port: 5-9\n", "        protocol: udp\n        local_port: 5-8\n"));
+  EXPECT_FALSE(
+      collides("        protocol: udp\n        local_port: 5-9\n", "        protocol: udp\n        local_port: 5-8\n"));
   auto ranges = edited(with_sibling("", ""), "local: [10.1.0.0/16]", "local: [10.1.0.0-10.1.255.255]");
   EXPECT_NE(lines_of(load(ranges)), strings{}) << "the same range, said as one";
   ranges = edited(with_sibling("", ""), "local: [10.1.0.0/16]", "local: [10.1.0.0-10.1.255.254]");

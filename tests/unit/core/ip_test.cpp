@@ -77,13 +77,14 @@ std::string prefixes_of(std::string_view text) {
 }
 
 TEST(ip_range, reads_and_prints_prefixes_and_ranges) {
-  for (const char* text : {"10.1.0.10-10.1.0.99", "10.1.0.0/16", "0.0.0.0/0", "::/0", "2001:db8::5-2001:db8::1:5",
-                           "10.1.2.3/32"})
+  for (const char* text :
+       {"10.1.0.10-10.1.0.99", "10.1.0.0/16", "0.0.0.0/0", "::/0", "2001:db8::5-2001:db8::1:5", "10.1.2.3/32"})
     EXPECT_EQ(to_string(range(text)), text);
   EXPECT_EQ(to_string(range("10.1.2.3/16")), "10.1.0.0/16") << "host bits do not count";
   EXPECT_EQ(to_string(range("10.1.2.3-10.1.2.3")), "10.1.2.3/32");
   EXPECT_EQ(to_string(ip_range{}), "any");
-  for (const char* text : {"10.1.0.9-10.1.0.8", "10.1.0.1-::1", "10.1.0.1-", "-10.1.0.1", "10.1.0.0/24-10.1.1.0", "a-b"})
+  for (const char* text :
+       {"10.1.0.9-10.1.0.8", "10.1.0.1-::1", "10.1.0.1-", "-10.1.0.1", "10.1.0.0/24-10.1.1.0", "a-b"})
     EXPECT_FALSE(parse_ip_range(text)) << text;
 }
 

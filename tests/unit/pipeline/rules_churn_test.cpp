@@ -79,8 +79,7 @@ TEST(rules_churn, no_packet_is_lost_or_judged_wrongly) {
   };
   std::size_t packets = 0, out = 0;
   while (swaps < wanted_swaps || packets == 0) {
-    out += run_through(
-        gateway, outside, packets_per_swap, [&](std::size_t n) { send(packets + n); }, arrived);
+    out += run_through(gateway, outside, packets_per_swap, [&](std::size_t n) { send(packets + n); }, arrived);
     packets += packets_per_swap;
   }
   control.join();

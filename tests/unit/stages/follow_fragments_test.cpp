@@ -202,7 +202,9 @@ TEST_P(fragments_in_tunnels, come_out_by_their_ports) {
   const auto ip = between_sites(true);
   const auto good = udp_segment(ip, 6000, 5000), bad = udp_segment(ip, 6000, 5001);
   std::uint64_t sequence = 1;
-  const auto comes = [&](const bytes& inner) { receive(esp_from_peer(record, inner, {.sequence = sequence++}), outside); };
+  const auto comes = [&](const bytes& inner) {
+    receive(esp_from_peer(record, inner, {.sequence = sequence++}), outside);
+  };
   comes(piece(ip, good, 208, 104));
   comes(piece(ip, good, 0, 104));
   comes(piece(ip, good, 104, 104));

@@ -135,7 +135,8 @@ TEST_F(icmp_policy, an_error_goes_into_the_tunnel_that_carries_what_it_answers) 
     const auto out = gateway_.sent(outside);
     ASSERT_EQ(out.size(), 1u);
     EXPECT_EQ(open_at_peer(out_record_, out[0]).sequence, sequence);
-    EXPECT_EQ(dropped(inside, error("172.16.0.1", "10.2.0.3", udp("10.2.0.3", "10.9.0.2")), drop_reason::no_policy), 1u);
+    EXPECT_EQ(dropped(inside, error("172.16.0.1", "10.2.0.3", udp("10.2.0.3", "10.9.0.2")), drop_reason::no_policy),
+              1u);
   }
   EXPECT_EQ(dropped(inside, ping("172.16.0.1", "10.2.0.3"), drop_reason::no_policy), 1u) << "no error";
   EXPECT_EQ(dropped(outside, packet, drop_reason::no_policy), 1u) << "from where the quoted packet never was";
