@@ -35,7 +35,7 @@ class esp_key {
 // One ESP packet, worked on in place and contiguous: SPI, sequence number, IV, payload with trailer, ICV.
 struct esp_op {
   std::uint8_t* esp = nullptr;       // first byte of the SPI; the IV is already written when encrypting
-  std::uint32_t payload_length = 0;  // bytes between IV and ICV: a whole number of blocks
+  std::uint32_t payload_length = 0;  // bytes between IV and ICV: a whole number of the cipher's blocks
   std::uint32_t sequence_high = 0;  // high half of the extended sequence number; used only if key->esn (RFC 4303 2.2.1)
   const esp_key* key = nullptr;
   bool ok =
@@ -56,7 +56,7 @@ class esp_engine {
   virtual ~esp_engine() = default;
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;  // "ipsec-mb-vaes", "ipsec-mb", "openssl"
   [[nodiscard]] virtual bool supports(esp_suite suite) const noexcept = 0;
-  // `material` has info(suite).key_material() bytes: cipher key, then salt (AEAD) or authentication key.
+  // `material` has info(suite).key_material() bytes: cipher key, then salt, then authentication key.
   [[nodiscard]] virtual result<std::unique_ptr<esp_key>> prepare(esp_suite suite,
                                                                  std::span<const std::uint8_t> material,
                                                                  bool esn) const = 0;
@@ -64,7 +64,7 @@ class esp_engine {
 };
 
 [[nodiscard]] result<std::unique_ptr<esp_engine>> make_ipsec_mb_engine();
-// AES-GCM only, by IPsec-MB's 256-bit VAES code. Fails where the processor or the library lacks it.
+// AES-GCM and GMAC only, by IPsec-MB's 256-bit VAES code. Fails where the processor or the library lacks it.
 [[nodiscard]] result<std::unique_ptr<esp_engine>> make_ipsec_mb_vaes_engine();
 [[nodiscard]] bool ipsec_mb_passes_over_vaes();  // true where IPsec-MB by itself takes code slower than that
 [[nodiscard]] result<std::unique_ptr<esp_engine>> make_openssl_engine();

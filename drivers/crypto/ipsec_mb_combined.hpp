@@ -106,7 +106,7 @@ class combined_modes {
     if (key.esn) write_extended(op, extended);
     std::uint8_t* payload = op.esp + esp_header + row.iv;
     std::uint8_t* icv = payload + op.payload_length;
-    std::uint8_t expected[16];
+    std::uint8_t expected[16] = {};
     void* text = payload;
     const void *source = payload, *nonce_at = iv.bytes, *aad = key.esn ? extended : op.esp;
     const std::uint64_t size = op.payload_length;

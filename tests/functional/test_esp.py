@@ -7,7 +7,7 @@ from scapy.layers.ipsec import ESP
 from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap
 
-from harness.capture import Capture, esp_sa_options
+from harness.capture import TSHARK_CIPHERS, Capture, esp_sa_options
 from harness.config import SUITES, Child, Tunnel
 from harness.esp import trailer
 from harness.topology import Bench, forwarded, inner_packet, token
@@ -84,7 +84,9 @@ def test_tshark_agrees(bench, tmp_path):
     """A third judge: every ICV that the gateway made is good, every padding as RFC 4303 2.4 wants it."""
     bench.clear()
     frames = []
-    for (tunnel, _), peer in bench.peers.items():
+    for peer in bench.peers.values():
+        if SUITES[peer.child.suite].cipher not in TSHARK_CIPHERS:
+            continue
         for length in (0, 1, 5, 18):
             # Letters: tshark takes 18 zero bytes for another protocol, and gives up on it before it has judged the ICV.
             bench.send("lan", inner_packet(peer, b"x" * length, inbound=False))
@@ -92,7 +94,7 @@ def test_tshark_agrees(bench, tmp_path):
     file = str(tmp_path / "gateway.pcap")
     wrpcap(file, frames)
     capture = Capture.of_file(file)
-    keys = esp_sa_options([p.tunnel for p in bench.peers.values()])
+    keys = esp_sa_options({name: peer.tunnel for (name, _), peer in bench.peers.items()}.values())
     assert capture.count("udp.port == 5678", *keys) == len(frames)
     assert capture.count("esp.icv_good == 1", *keys) == len(frames)
     assert capture.count("esp.pad.bogus", *keys) == 0

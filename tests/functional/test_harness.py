@@ -32,6 +32,8 @@ def test_three_codecs_agree(tmp_path, suite, esn):
             assert bytes(opened) == bytes(inner)
             packets.append(Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / outer)
             inners.append(inner)
+    if config.SUITES[suite].cipher not in capture.TSHARK_CIPHERS:
+        return
     file = str(tmp_path / "esp.pcap")
     wrpcap(file, packets)
     judge = Capture.of_file(file)

@@ -17,7 +17,7 @@ from harness.topology import Bench, Sites, forwarded, inner_packet, token
 def tunnels():
     children = [Child(name, ["10.1.0.0/16"], [f"10.{100 + number}.0.0/16"], name) for number, name in enumerate(SUITES)]
     return [Tunnel("nat", Bench.BOX4, Bench.PEER4, children, True),
-            Tunnel("other-ports", Bench.BOX4, "203.0.113.26", [Child("c", ["10.1.0.0/16"], ["10.120.0.0/16"])], (4500, 40000)),
+            Tunnel("other-ports", Bench.BOX4, "203.0.113.26", [Child("c", ["10.1.0.0/16"], ["10.190.0.0/16"])], (4500, 40000)),
             Tunnel("nat6", Bench.BOX6, Bench.PEER6, [Child("c", ["fd00:1::/64"], ["fd00:60::/64"])], True)]
 
 

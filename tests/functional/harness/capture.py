@@ -86,6 +86,13 @@ def assert_protected(capture, at_least=1):
     return protected
 
 
+# All that tshark can decrypt: neither GMAC nor ChaCha20-Poly1305.
+TSHARK_CIPHERS = {"gcm": "AES-GCM with 16 octet ICV [RFC4106]", "cbc": "AES-CBC [RFC3602]", "ctr": "AES-CTR [RFC3686]",
+                  "null": "NULL", "3des": "TripleDES-CBC [RFC2451]"}
+TSHARK_AUTHS = {"": "NULL", "sha1": "HMAC-SHA-1-96 [RFC2404]", "sha256": "HMAC-SHA-256-128 [RFC4868]",
+                "sha384": "HMAC-SHA-384-192 [RFC4868]", "sha512": "HMAC-SHA-512-256 [RFC4868]"}
+
+
 def esp_sa_options(tunnels):
     """tshark's options that decrypt both directions of every child of the tunnels and check each ICV."""
     options = ["-o", "esp.enable_encryption_decode:TRUE", "-o", "esp.enable_authentication_check:TRUE"]
@@ -94,9 +101,9 @@ def esp_sa_options(tunnels):
             for spi, key in ((child.out_spi, child.out_key), (child.in_spi, child.in_key)):
                 suite = SUITES[child.suite]
                 cut = suite.cipher_key + suite.salt
-                cipher = "AES-GCM with 16 octet ICV [RFC4106]" if suite.aead else "AES-CBC [RFC3602]"
-                authentication = ("NULL" if suite.aead else
-                                  "HMAC-SHA-1-96 [RFC2404]" if suite.auth_key == 20 else "HMAC-SHA-256-128 [RFC4868]")
+                if suite.cipher not in TSHARK_CIPHERS:
+                    continue
+                cipher, authentication = TSHARK_CIPHERS[suite.cipher], TSHARK_AUTHS[suite.auth]
                 auth_key = "0x" + key[cut:].hex() if suite.auth_key else ""
                 row = ["IPv6" if ":" in tunnel.local else "IPv4", "*", "*", f"0x{spi:08x}", cipher,
                        "0x" + key[:cut].hex(), authentication, auth_key, "64-bit" if child.esn else "32-bit"]

@@ -12,6 +12,8 @@ import yaml
 @dataclasses.dataclass(frozen=True)
 class Suite:
     name: str
+    cipher: str   # gcm, gmac, chacha20, cbc, ctr, null, 3des
+    auth: str     # sha1, sha256, sha384, sha512; "" where the cipher authenticates
     cipher_key: int
     salt: int
     auth_key: int
@@ -21,21 +23,29 @@ class Suite:
 
     @property
     def aead(self):
-        return self.salt > 0
+        return not self.auth
 
     @property
     def key_material(self):
         return self.cipher_key + self.salt + self.auth_key
 
 
-SUITES = {s.name: s for s in (
-    Suite("aes128gcm16", 16, 4, 0, 8, 16, 4),
-    Suite("aes256gcm16", 32, 4, 0, 8, 16, 4),
-    Suite("aes128cbc-sha1", 16, 0, 20, 16, 12, 16),
-    Suite("aes256cbc-sha1", 32, 0, 20, 16, 12, 16),
-    Suite("aes128cbc-sha256", 16, 0, 32, 16, 16, 16),
-    Suite("aes256cbc-sha256", 32, 0, 32, 16, 16, 16),
-)}
+def _suites():
+    """Every suite of the gateway, by the RFCs' sizes."""
+    auths = {"sha1": (20, 12), "sha256": (32, 16), "sha384": (48, 24), "sha512": (64, 32)}
+    aes = (128, 192, 256)
+    for kind in ("gcm16", "gmac"):
+        yield from (Suite(f"aes{n}{kind}", kind.strip("16"), "", n // 8, 4, 0, 8, 16, 4) for n in aes)
+    yield Suite("chacha20poly1305", "chacha20", "", 32, 4, 0, 8, 16, 4)
+    for auth, (key, icv) in auths.items():
+        yield from (Suite(f"aes{n}cbc-{auth}", "cbc", auth, n // 8, 0, key, 16, icv, 16) for n in aes)
+        yield from (Suite(f"aes{n}ctr-{auth}", "ctr", auth, n // 8, 4, key, 8, icv, 4) for n in aes)
+        yield Suite(f"null-{auth}", "null", auth, 0, 0, key, 0, icv, 4)
+        if auth in ("sha1", "sha256"):
+            yield Suite(f"3descbc-{auth}", "3des", auth, 24, 0, key, 8, icv, 8)
+
+
+SUITES = {s.name: s for s in _suites()}
 
 _spis = itertools.count(0x1001)
 
@@ -111,7 +121,7 @@ def _child_settings(tunnel, child, directory):
 def write(directory, ports, tunnels=(), policies=(), routes=(), name="gw", workers=1, **gateway):
     """Writes trunkgate.yaml and the key files into the directory; returns the file's path."""
     os.makedirs(directory, exist_ok=True)
-    document = {"gateway": {"name": name, "workers": workers, "lab": True, "hugepages": "never", **gateway},
+    document = {"gateway": {"name": name, "workers": workers, "lab": True, "legacy": True, "hugepages": "never", **gateway},
                 "ports": ports}
     if routes:
         document["routes"] = [dict(zip(("to", "via", "port"), route)) for route in routes]

@@ -4,8 +4,13 @@ import struct
 
 from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from scapy.config import conf
+
+try:
+    from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+except ImportError:
+    TripleDES = algorithms.TripleDES
 
 conf.verb = 0
 
@@ -15,6 +20,11 @@ from scapy.layers.ipsec import ESP, SecurityAssociation  # noqa: E402
 from scapy.packet import Raw  # noqa: E402
 
 from .config import SUITES  # noqa: E402
+
+
+SCAPY_CIPHERS = {"gcm": "AES-GCM", "gmac": "AES-NULL-GMAC", "chacha20": "CHACHA20-POLY1305", "cbc": "AES-CBC",
+                 "ctr": "AES-CTR", "null": "NULL", "3des": "3DES"}
+SCAPY_AUTHS = {"sha1": "HMAC-SHA1-96", "sha256": "SHA2-256-128", "sha384": "SHA2-384-192", "sha512": "SHA2-512-256"}
 
 
 def outer_ip(source, destination):
@@ -30,10 +40,10 @@ def split_key(suite, key):
 def scapy_sa(suite_name, esn, spi, key, source, destination, udp=None):
     """scapy's SecurityAssociation for one direction, in tunnel mode."""
     suite = SUITES[suite_name]
-    cipher_key, _, auth_key = split_key(suite, key)
-    options = {"crypt_algo": "AES-GCM", "crypt_key": key} if suite.aead else {
-        "crypt_algo": "AES-CBC", "crypt_key": cipher_key, "auth_key": auth_key,
-        "auth_algo": "HMAC-SHA1-96" if suite.auth_key == 20 else "SHA2-256-128"}
+    cipher_key, salt, auth_key = split_key(suite, key)
+    options = {"crypt_algo": SCAPY_CIPHERS[suite.cipher], "crypt_key": cipher_key + salt}
+    if suite.auth:
+        options |= {"auth_algo": SCAPY_AUTHS[suite.auth], "auth_key": auth_key}
     if udp:
         options["nat_t_header"] = UDP(sport=udp[0], dport=udp[1])
     return SecurityAssociation(ESP, spi=spi, tunnel_header=outer_ip(source, destination), esn_en=esn, esn=0, **options)
@@ -51,18 +61,24 @@ def seal(suite_name, esn, key, spi, sequence, plaintext):
     cipher_key, salt, auth_key = split_key(suite, key)
     low, high = sequence & 0xffffffff, sequence >> 32
     head = struct.pack("!II", spi, low)
+    iv = struct.pack("!Q", sequence ^ 0x5a5a000000000000) if suite.salt else bytes(suite.iv * [sequence & 0xff])
     if suite.aead:
-        iv = struct.pack("!Q", sequence ^ 0x5a5a000000000000)
         aad = struct.pack("!III", spi, high, low) if esn else head
-        return head + iv + AESGCM(cipher_key).encrypt(salt + iv, plaintext, aad)
-    iv = bytes(16 * [sequence & 0xff])
-    encryptor = Cipher(algorithms.AES(cipher_key), modes.CBC(iv)).encryptor()
-    body = head + iv + encryptor.update(plaintext) + encryptor.finalize()
+        if suite.cipher == "gmac":  # the IV is authenticated too
+            return head + iv + plaintext + AESGCM(cipher_key).encrypt(salt + iv, b"", aad + iv + plaintext)
+        combined = (AESGCM if suite.cipher == "gcm" else ChaCha20Poly1305)(cipher_key)
+        return head + iv + combined.encrypt(salt + iv, plaintext, aad)
+    if suite.cipher != "null":
+        algorithm = (TripleDES if suite.cipher == "3des" else algorithms.AES)(cipher_key)
+        mode = modes.CTR(salt + iv + struct.pack("!I", 1)) if suite.cipher == "ctr" else modes.CBC(iv)
+        encryptor = Cipher(algorithm, mode).encryptor()
+        plaintext = encryptor.update(plaintext) + encryptor.finalize()
+    body = head + iv + plaintext
     return body + icv(suite, auth_key, body + (struct.pack("!I", high) if esn else b""))
 
 
 def icv(suite, auth_key, data):
-    mac = hmac.HMAC(auth_key, hashes.SHA1() if suite.auth_key == 20 else hashes.SHA256())
+    mac = hmac.HMAC(auth_key, getattr(hashes, suite.auth.upper())())
     mac.update(data)
     return mac.finalize()[:suite.icv]
 
