@@ -51,6 +51,21 @@ result<void> channel::send(header head, std::span<const std::uint8_t> body) {
   }
 }
 
+result<bool> channel::try_send(header head, std::span<const std::uint8_t> body, std::span<const std::uint8_t> more) {
+  head.length = static_cast<std::uint16_t>(body.size() + more.size());
+  iovec parts[3] = {{&head, sizeof head},
+                    {const_cast<std::uint8_t*>(body.data()), body.size()},
+                    {const_cast<std::uint8_t*>(more.data()), more.size()}};
+  msghdr packet{};
+  packet.msg_iov = parts;
+  packet.msg_iovlen = 3;
+  for (;;) {
+    if (::sendmsg(descriptor_, &packet, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return true;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
+    if (errno != EINTR) return system_failure("send to the other daemon");
+  }
+}
+
 result<bool> channel::receive(message& into) {
   iovec parts[2] = {{&into.header, sizeof into.header}, {into.body.data(), into.body.size()}};
   msghdr packet{};

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 #include "dataplane/api/messages.hpp"
 #include "dataplane/core/result.hpp"
@@ -30,6 +31,16 @@ struct message {
     std::memcpy(&record, body.data(), sizeof record);
     return record;
   }
+  // The body as a record with bytes behind it; fails when it is too short for the record.
+  template <class Record>
+    requires std::is_trivially_copyable_v<Record>
+  [[nodiscard]] result<std::pair<Record, std::span<const std::uint8_t>>> as_front() const {
+    if (header.length < sizeof(Record)) return failure("message of another length than this version's");
+    std::pair<Record, std::span<const std::uint8_t>> both;
+    std::memcpy(&both.first, body.data(), sizeof(Record));
+    both.second = std::span(body).subspan(sizeof(Record), header.length - sizeof(Record));
+    return both;
+  }
 };
 
 // Owns a connected socket. Not thread-safe: one thread uses it.
@@ -45,6 +56,9 @@ class channel {
 
   // Blocks until sent. `body` may be empty.
   [[nodiscard]] result<void> send(header head, std::span<const std::uint8_t> body);
+  // Does not block. False: there is no room, the other end does not read. `more` follows `body` at once.
+  [[nodiscard]] result<bool> try_send(header head, std::span<const std::uint8_t> body,
+                                      std::span<const std::uint8_t> more);
   // Blocks for one message. False: the other end closed.
   [[nodiscard]] result<bool> receive(message& into);
 

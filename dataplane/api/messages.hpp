@@ -3,7 +3,9 @@
 // One message is a header and at most one record. Requests are answered in order, each by `ok` or `failed`; a dump is
 // answered by `record`s and then `ok`. A batch (begin, puts, commit) is applied whole at `commit` or not at all; with
 // `begin.replace` it is the whole wanted state: what it does not name is removed, what it names unchanged is not
-// touched. All integers are in host byte order unless a be type says otherwise: both ends are on one machine.
+// touched. A watch is answered by `ok` and then `record`s (kind watched) for as long as it lasts: until the client
+// closes, or sends `unwatch`; then come the records that are left, one with the event `ended`, and `ok`. All integers
+// are in host byte order unless a be type says otherwise: both ends are on one machine.
 #pragma once
 
 #include <algorithm>
@@ -14,12 +16,13 @@
 
 #include "dataplane/core/ip.hpp"
 #include "dataplane/core/suite.hpp"
+#include "dataplane/core/watch_event.hpp"
 
 namespace trunkgate::api {
 
 inline constexpr std::uint32_t magic = 0x54474154;  // "TGAT"
 inline constexpr std::uint16_t version = 1;
-inline constexpr std::size_t message_limit = 4096;  // no message is larger; a longer one is refused unread
+inline constexpr std::size_t message_limit = 12288;  // no message is larger; a longer one is refused unread
 inline constexpr std::string_view default_socket = "/run/trunkgate/dataplane.sock";
 
 // A zero-terminated name inside a struct; longer ones are cut.
@@ -45,6 +48,8 @@ enum class message_type : std::uint16_t {
   batch_commit,
   dump,
   shutdown,
+  watch,    // a watch_request; one client at a time
+  unwatch,  // ends this client's watch
   // answers
   ok = 100,
   failed,
@@ -61,6 +66,7 @@ enum class record_kind : std::uint16_t {
   stages,     // stage_status, one per worker and stage
   workers,    // worker_status
   drops,      // drop_status, one per worker and reason that is not 0
+  watched,    // watched, and the bytes of the packet behind it
   algorithms  // algorithm_status
 };
 
@@ -199,6 +205,43 @@ struct sa_record {
   std::uint8_t key_length = 0;
   std::array<std::uint8_t, key_limit> key{};  // info(suite).key_material() bytes; wiped by each reader after use
   friend bool operator==(const sa_record&, const sa_record&) = default;
+};
+
+enum class watch_mode : std::uint8_t { trace, capture };
+inline constexpr std::uint32_t trace_limit = 200;     // packets of one trace
+inline constexpr std::uint32_t capture_bytes = 8192;  // of one packet
+
+// Which packets, and what of them. With no tunnel and no prefix: all.
+struct watch_request {
+  watch_mode mode = watch_mode::trace;
+  std::uint8_t wire = 0, inner = 0;  // the views of a capture
+  std::uint32_t count = 10;          // packets of a trace
+  name tunnel;                       // what its selectors name, and what goes between its ends
+  ip_prefix from, to;                // family none: any. Both ways round
+};
+
+// ---- what a watch answers ----
+
+struct watched {
+  std::uint64_t unix_ns = 0;
+  std::uint64_t lost = 0;  // records that found no room, since the watch began
+  watch_event event{};
+  std::uint8_t packet = 0;  // of a trace: the same number in every record of a packet
+  std::uint8_t reason = 0;  // trunkgate::drop_reason: why, or on the path "errors" what the sender is told
+  std::uint8_t protocol = 0, ip_version = 0;
+  std::uint8_t has_ports = 0;
+  std::uint8_t inner = 0;   // dropped: it was what a tunnel carries
+  std::uint8_t framed = 0;  // the bytes begin with an Ethernet header
+  std::uint16_t source_port = 0, destination_port = 0;
+  std::uint16_t error_mtu = 0;
+  std::uint16_t worker = 0;
+  std::uint32_t spi = 0;  // of the SA that the packet meets; 0: none
+  std::uint32_t length = 0, captured = 0;
+  ip_address source, destination;
+  text<24> stage;
+  text<16> path;
+  name ingress, egress;
+  name tunnel, child;  // of the SA
 };
 
 // ---- what dumps answer ----

@@ -50,6 +50,7 @@ gateway::~gateway() {
   close_ports_but({});
   host_.reset();
   pipeline_->stop();
+  watcher_.reset();
   tables_->rules.store(nullptr);
   rules_.reset();
   sas_.reset();
@@ -117,6 +118,7 @@ result<void> gateway::start(const staged_batch& batch) {
   pipeline_->start();
   host_ = std::make_unique<host_thread>(*pipeline_);
   ports_ = std::make_unique<port_set>(*pipeline_, *host_, *kernel_);
+  watcher_ = std::make_unique<watcher>(*pipeline_, *ports_, *sas_);
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
   started_unix_ns_ = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);

@@ -11,6 +11,7 @@
 #include "dataplane/main/port_set.hpp"
 #include "dataplane/main/sa_set.hpp"
 #include "dataplane/main/staged_batch.hpp"
+#include "dataplane/main/watcher.hpp"
 #include "dataplane/pipeline/pipeline.hpp"
 #include "drivers/crypto/engine.hpp"
 #include "drivers/port/eal.hpp"
@@ -34,6 +35,9 @@ class gateway {
   void on_kernel();   // netlink has something
   void on_resolve();  // workers ask for neighbours
   void on_tick();     // about every 200 ms
+
+  // nullptr before the first batch.
+  [[nodiscard]] watcher* watch() const { return watcher_.get(); }
 
   void report(const std::function<void(const api::gateway_status&)>& visit) const;
   void report(const std::function<void(const api::port_status&)>& visit) const;
@@ -71,6 +75,7 @@ class gateway {
   std::unique_ptr<host_thread> host_;
   std::unique_ptr<port_set> ports_;
   std::unique_ptr<sa_set> sas_;
+  std::unique_ptr<watcher> watcher_;
 
   // Rules with the counters that belong to them.
   struct rule_set {

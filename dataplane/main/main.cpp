@@ -22,6 +22,7 @@ namespace {
 using namespace trunkgate;
 
 constexpr int tick_ms = 200;
+constexpr int watch_ms = 10;  // the workers' records of a watch wait no longer
 
 // Signals that end the process are read from a descriptor, so that every thread started later has them blocked.
 int block_signals() {
@@ -47,13 +48,14 @@ struct event_loop {
                                 {served.kernel_descriptor(), POLLIN, 0},
                                 {served.resolve_descriptor(), POLLIN, 0}};
       server.each_descriptor([&](int descriptor) { waits.push_back({descriptor, POLLIN, 0}); });
-      ::poll(waits.data(), waits.size(), tick_ms);
+      ::poll(waits.data(), waits.size(), server.watching() ? watch_ms : tick_ms);
       if ((waits[0].revents & POLLIN) != 0) return;
       if ((waits[3].revents & POLLIN) != 0) served.on_resolve();
       if ((waits[2].revents & POLLIN) != 0) served.on_kernel();
       for (std::size_t i = 4; i < waits.size(); ++i)
         if (waits[i].revents != 0) server.serve(waits[i].fd);
       if ((waits[1].revents & POLLIN) != 0) server.accept_one();
+      server.pump_watch();
       timespec now{};
       ::clock_gettime(CLOCK_MONOTONIC, &now);
       const auto ms =

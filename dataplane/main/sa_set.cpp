@@ -131,6 +131,15 @@ void sa_set::take_out(const key& which, std::vector<entry>& left) {
   left.push_back(std::move(old));
 }
 
+void sa_set::each(const std::function<void(const api::sa_record&)>& visit) const {
+  for (const auto& [which, sa] : installed_) visit(sa.record());
+}
+
+const api::sa_record* sa_set::find(api::sa_direction direction, std::uint32_t spi) const {
+  const auto found = installed_.find({direction, spi});
+  return found == installed_.end() ? nullptr : &found->second.record();
+}
+
 void sa_set::report(const std::function<void(const api::sa_status&)>& visit) const {
   const std::uint64_t now_ms = rte_rdtsc() / (rte_get_tsc_hz() / 1000);
   timespec now{};

@@ -27,6 +27,9 @@ class sa_set {
   // Fails only where memory ran out while an SA changed its selectors: that SA is gone, everything else is in force.
   [[nodiscard]] result<void> commit(change& prepared);
   void report(const std::function<void(const api::sa_status&)>& visit) const;
+  // What was asked for, without the keys.
+  void each(const std::function<void(const api::sa_record&)>& visit) const;
+  [[nodiscard]] const api::sa_record* find(api::sa_direction direction, std::uint32_t spi) const;
 
  private:
   using key = std::pair<api::sa_direction, std::uint32_t>;  // direction, SPI

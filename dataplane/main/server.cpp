@@ -100,17 +100,23 @@ void api_server::serve(int descriptor) {
   api::message request;
   auto got = client->channel.receive(request);
   if (!got) log_event("api", got.error().reason);
-  if (!got || !*got) {
-    sessions_.erase(client);
-    return;
-  }
+  if (!got || !*got) return leave(client);
   auto done = handle(*client, request);
+  if (done && request.header.type == api::message_type::unwatch) return;  // pump_watch() answers
   api::header answer;
   answer.request = request.header.request;
   answer.type = done ? api::message_type::ok : api::message_type::failed;
   const api::failed why{.reason = api::text<512>(done ? "" : done.error().reason)};
   const auto sent = client->channel.send(answer, done ? std::span<const std::uint8_t>{} : api::channel::as_bytes(why));
-  if (!sent) sessions_.erase(client);
+  if (!sent) leave(client);
+}
+
+void api_server::leave(std::list<session>::iterator client) {
+  if (watching_ == &*client) {
+    gateway_.watch()->abandon();
+    watching_ = nullptr;
+  }
+  sessions_.erase(client);
 }
 
 result<void> api_server::handle(session& client, const api::message& request) {
@@ -125,6 +131,8 @@ result<void> api_server::handle(session& client, const api::message& request) {
     case api::message_type::batch_commit: return commit(client);
     case api::message_type::dump: return dump(client, request.header);
     case api::message_type::shutdown: shutdown_ = true; return {};
+    case api::message_type::watch: return watch(client, request);
+    case api::message_type::unwatch: return unwatch(client, request.header);
     default: return stage(client, request);
   }
 }

@@ -23,17 +23,25 @@ class api_server {
   // One request of the connection with this descriptor is answered.
   void serve(int descriptor);
   [[nodiscard]] bool shutdown_requested() const { return shutdown_; }
+  // A client watches packets: call pump_watch() every few milliseconds. It never waits for the client.
+  [[nodiscard]] bool watching() const { return watching_ != nullptr; }
+  void pump_watch();
 
  private:
   struct session {
     api::channel channel;
     std::unique_ptr<staged_batch> batch;
+    std::uint32_t watch_request = 0;    // of the request that the records answer
+    std::uint32_t unwatch_request = 0;  // 0: the watch goes on
   };
   api_server(int listener, std::string path, gateway& served)
       : listener_(listener), path_(std::move(path)), gateway_(served) {}
   [[nodiscard]] result<void> handle(session& client, const api::message& request);
   [[nodiscard]] result<void> stage(session& client, const api::message& request);
   [[nodiscard]] result<void> commit(session& client);
+  [[nodiscard]] result<void> watch(session& client, const api::message& request);
+  [[nodiscard]] result<void> unwatch(session& client, const api::header& request);
+  void leave(std::list<session>::iterator client);
   [[nodiscard]] result<void> dump(session& client, const api::header& request);
   template <class Status>
   [[nodiscard]] result<void> send_all(session& client, const api::header& request);
@@ -42,6 +50,7 @@ class api_server {
   std::string path_;
   gateway& gateway_;
   std::list<session> sessions_;
+  session* watching_ = nullptr;  // one of `sessions_`
   bool shutdown_ = false;
 };
 

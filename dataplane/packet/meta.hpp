@@ -41,6 +41,7 @@ struct alignas(64) packet_meta {
   std::uint32_t flow_hash = 0;
   std::uint32_t wait_started_ms = 0;  // since when it waits for a neighbour; 0: it does not
   std::uint8_t error = 0;             // icmp_error_kind
+  std::uint8_t trace_id = 0;          // which packet of the watch this is; 0: it is not watched
   std::uint16_t error_mtu = 0;
   std::uint32_t generation = 0;  // of the tables in which out_sa was found
   // what was decided

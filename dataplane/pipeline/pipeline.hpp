@@ -12,6 +12,7 @@
 #include "dataplane/core/result.hpp"
 #include "dataplane/pipeline/ring.hpp"
 #include "dataplane/pipeline/wakeup.hpp"
+#include "dataplane/pipeline/watch.hpp"
 #include "dataplane/stages/context.hpp"
 #include "drivers/port/port.hpp"
 
@@ -96,6 +97,8 @@ class pipeline {
   void start();
   void stop();
   [[nodiscard]] bool next_resolve(resolve_request& into);
+  // What workers note from their next turn on; nullptr: nothing. The old one is in use until a grace period has passed.
+  void publish(watch* now) noexcept { watch_.store(now, std::memory_order_release); }
   wakeup control_wake;  // its owner polls the descriptor: neighbours to resolve
 
   // ---- host thread ----
@@ -128,6 +131,7 @@ class pipeline {
   std::vector<std::unique_ptr<worker>> workers_;
   std::vector<std::thread> threads_;
   std::atomic<bool> stop_{false};
+  std::atomic<watch*> watch_{nullptr};
 };
 
 }  // namespace trunkgate

@@ -61,7 +61,12 @@ worker::worker(pipeline& owner, std::unique_ptr<stage_context> context)
   };
   context_->outlets.punt = [](void* self, rte_mbuf* packet) noexcept {
     auto& w = *static_cast<worker*>(self);
+    auto* watch = w.context_->watch;
+    if (watch != nullptr) [[unlikely]]
+      watch->leaving(*w.context_, watch_event::punted, {&packet, 1});
     const bool taken = w.punted.put(packet);
+    if (watch != nullptr) [[unlikely]]
+      watch->left(taken ? 1 : 0);
     w.wake_host_ |= taken;
     return taken;
   };
@@ -108,6 +113,8 @@ std::size_t worker::turn() noexcept {
   context_->now_tsc = rte_rdtsc();
   context_->now_ms = context_->now_tsc / tsc_per_ms;
   context_->generation = pipeline_.tables_.generation.load(std::memory_order_acquire);
+  auto* watch = pipeline_.watch_.load(std::memory_order_acquire);
+  context_->watch = watch == nullptr ? nullptr : &watch->of(context_->worker);
   std::size_t packets = receive();
   run_stages();
   packets += take_ring(injected, true);
@@ -198,6 +205,8 @@ void worker::run_stages() noexcept {
       any = true;
       for (std::size_t done = 0; done < queue.count; done += burst_limit) {
         const std::span<rte_mbuf* const> burst(queue.packets.data() + done, std::min(burst_limit, queue.count - done));
+        if (context_->watch != nullptr) [[unlikely]]
+          context_->watch->entered(*context_, static_cast<stage_id>(s), burst);
         if (s == static_cast<std::size_t>(stage_id::tx))
           transmit(burst);
         else
@@ -236,12 +245,17 @@ void worker::send(std::uint16_t device, std::span<rte_mbuf*> frames) noexcept {
       return;
     }
     why = drop_reason::transmit_queue_full;
+    auto* watch = context_->watch;
+    if (watch != nullptr) [[unlikely]]
+      watch->leaving(*context_, watch_event::sent, frames);
     while (sent < frames.size()) {
       const std::uint16_t count =
           driver->transmit(context_->worker, frames.data() + sent, static_cast<std::uint16_t>(frames.size() - sent));
       if (count == 0) break;
       sent += count;
     }
+    if (watch != nullptr) [[unlikely]]
+      watch->left(sent);
   }
   for (; sent < frames.size(); ++sent) context_->drop(frames[sent], why);
 }

@@ -15,6 +15,7 @@
 #include "dataplane/packet/meta.hpp"
 #include "dataplane/stages/ids.hpp"
 #include "dataplane/stages/policer.hpp"
+#include "dataplane/stages/watch.hpp"
 #include "dataplane/state/flow_cache.hpp"
 #include "dataplane/state/fragment_table.hpp"
 #include "dataplane/state/tables.hpp"
@@ -76,6 +77,7 @@ struct stage_context {
   std::uint32_t generation = 0;  // of the tables, read at the start of the turn
   std::uint64_t now_ms = 0;      // since the process started
   std::uint64_t now_tsc = 0;
+  worker_watch* watch = nullptr;  // nearly always: nobody watches; read at the start of the turn
   rte_mempool* pool = nullptr;
   // ---- the worker's own ----
   flow_cache flows;
@@ -120,6 +122,8 @@ struct stage_context {
   }
   void drop(rte_mbuf* packet, drop_reason reason) noexcept {
     drops[static_cast<std::size_t>(reason)].add(1);
+    if (watch != nullptr) [[unlikely]]
+      watch->dropped(*this, packet, reason);
     rte_pktmbuf_free(packet);
   }
   // The packet goes on at `stage` of the worker that owns what it needs there.

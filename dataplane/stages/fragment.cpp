@@ -19,14 +19,12 @@ std::uint16_t room_for(const stage_context& context, const packet_meta& m) noexc
 void cut(stage_context& context, rte_mbuf* packet, std::uint16_t room) noexcept {
   const auto m = meta(packet);
   rte_pktmbuf_adj(packet, m.l2_length);
+  meta(packet).l2_length = 0;
   std::array<rte_mbuf*, parts_limit> parts;
   const std::int32_t count =
       rte_ipv4_fragment_copy_nonseg_packet(packet, parts.data(), parts_limit, room, context.pool);
+  if (count < 0) return context.drop(packet, drop_reason::fragmentation_failed);
   rte_pktmbuf_free(packet);
-  if (count < 0) {
-    context.drops[static_cast<std::size_t>(drop_reason::fragmentation_failed)].add(1);
-    return;
-  }
   for (std::int32_t i = 0; i < count; ++i) {
     auto* part = parts[static_cast<std::size_t>(i)];
     auto* ip = rte_pktmbuf_mtod(part, ipv4_header*);

@@ -58,4 +58,7 @@ enum class path_id : std::uint8_t {
 };
 inline constexpr std::size_t path_count = static_cast<std::size_t>(path_id::count_);
 
+inline constexpr std::array<std::string_view, path_count> path_names{"outbound", "bypass",   "inbound_esp",
+                                                                     "to_box",   "from_box", "errors"};
+
 }  // namespace trunkgate
