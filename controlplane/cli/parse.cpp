@@ -27,7 +27,7 @@ arguments take_apart(const verb& one, const std::vector<std::string>& words) {
   po::options_description described;
   described.add_options()("help", "");
   for (const auto& row : one.options) {
-    const std::string name(row.name);
+    const std::string name = std::string(row.name) + (row.letter.empty() ? "" : "," + std::string(row.letter));
     if (row.value.empty())
       described.add_options()(name.c_str(), "");
     else
@@ -85,6 +85,7 @@ std::string help_text() {
   std::string out = "usage: trunkgate COMMAND [OPTIONS]\n\n";
   for (const auto& one : verbs()) {
     auto call = std::string(one.name) + (one.words.empty() ? "" : " " + std::string(one.words));
+    if (call.size() > 30) call += "\n" + std::string(32, ' ');  // the text on the next line
     out += "  " + padded(call, 32) + std::string(one.help) + "\n";
   }
   return out + "\nexit status: 0 all is well, 1 the command failed, 2 something is down\n";
@@ -97,7 +98,8 @@ std::string help_text(const verb& one) {
   out += "\n" + std::string(one.help) + "\n";
   if (!one.options.empty()) out += "\n";
   for (const auto& row : one.options) {
-    auto call = "--" + std::string(row.name) + (row.value.empty() ? "" : " " + std::string(row.value));
+    auto call = (row.letter.empty() ? "" : "-" + std::string(row.letter) + ", ") + "--" + std::string(row.name) +
+                (row.value.empty() ? "" : " " + std::string(row.value));
     out += "  " + padded(call, 20) + std::string(row.help) + "\n";
   }
   if (one.run != run_show) return out;

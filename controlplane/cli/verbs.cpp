@@ -13,6 +13,8 @@ namespace {
 constexpr option_row run_dir_row{"run-dir", "DIR",
                                  "where the daemons' sockets are (TRUNKGATE_RUN_DIR, or /run/trunkgate)"};
 
+constexpr option_row socket_row{"socket", "FILE", "the data plane's socket itself"};
+
 constexpr option_row run_options[] = {
     {"config", "FILE", "the configuration (/etc/trunkgate/trunkgate.yaml)"},
     run_dir_row,
@@ -22,7 +24,18 @@ constexpr option_row show_options[] = {
     {"wide", "", "lines longer than the terminal"},
     {"no-color", "", "no colours, as with NO_COLOR in the environment"},
     run_dir_row,
-    {"socket", "FILE", "the data plane's socket itself"},
+    socket_row,
+};
+constexpr option_row trace_options[] = {
+    {"json", "", "one JSON object per packet and line, with stable, documented fields"},
+    run_dir_row,
+    socket_row,
+};
+constexpr option_row capture_options[] = {
+    {"write", "FILE", "where the pcapng goes; \"-\": standard output, for a pipe", "w"},
+    {"view", "wire|inner|both", "frames as on the wire, packets as inside the tunnels, or both (both)"},
+    run_dir_row,
+    socket_row,
 };
 constexpr option_row doctor_options[] = {
     {"json", "", "stable, documented fields for programs"},
@@ -64,6 +77,10 @@ constexpr verb all_verbs[] = {
     {"run", "", "runs the data plane and the control daemon in the foreground", 0, 0, run_options, run_supervised},
     {"check", "FILE", "tells every error in a configuration; needs no daemon", 1, 1, {}, run_check},
     {"show", "SUBJECT [NAME] [detail]", "what the data plane holds", 1, 3, show_options, run_show},
+    {"trace", "[tunnel NAME|from ADDR|to ADDR] [count N]", "the way of single packets, stage by stage", 0, 8,
+     trace_options, run_trace},
+    {"capture", "[tunnel NAME|from ADDR|to ADDR] [count N] -w FILE|-", "packets into a pcapng, also inside the tunnels",
+     0, 8, capture_options, run_capture},
     {"doctor", "", "what this machine gives, and what is missing", 0, 0, doctor_options, run_doctor},
     {"schema", "", "what a configuration may hold", 0, 0, schema_options, run_schema},
     {"bench", "...", "measures this machine (trunkgate bench --help)", 0, 0, {}, run_bench, true},

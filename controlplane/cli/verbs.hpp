@@ -16,6 +16,7 @@ struct option_row {
   std::string_view name;   // without the dashes
   std::string_view value;  // what it takes ("DIR"); empty: nothing
   std::string_view help;
+  std::string_view letter = {};  // its short form
 };
 
 // One call, taken apart.
@@ -59,5 +60,7 @@ struct verb {
 [[nodiscard]] int run_doctor(const arguments& given);
 [[nodiscard]] int run_schema(const arguments& given);
 [[nodiscard]] int run_bench(const arguments& given);
+[[nodiscard]] int run_trace(const arguments& given);
+[[nodiscard]] int run_capture(const arguments& given);
 
 }  // namespace trunkgate
