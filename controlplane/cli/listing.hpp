@@ -16,6 +16,7 @@ using json_object = nlohmann::ordered_json;
 struct listing {
   table short_view;
   std::vector<json_object> objects{};  // in the data plane's order; each has its identifying field first
+  std::string detail{};                // what `detail` prints; empty: every object with its fields
   std::string summary{};               // last line of the short view; may be empty
   bool something_down = false;
 };

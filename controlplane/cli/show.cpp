@@ -138,7 +138,7 @@ int run_show(const arguments& given) {
   if (given.has("json")) {
     std::cout << json_text(listed->objects);
   } else if (detail) {
-    std::cout << detail_text(listed->objects);
+    std::cout << (listed->detail.empty() ? detail_text(listed->objects) : listed->detail);
   } else {
     std::cout << listed->short_view.text(terminal_style(given));
     if (!listed->summary.empty()) std::cout << listed->summary << "\n";

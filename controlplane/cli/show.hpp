@@ -1,6 +1,7 @@
 // `trunkgate show`: what the data plane holds, one function per thing that can be shown.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -23,6 +24,11 @@ struct show_subject {
 // From records to a listing: what the tests call.
 [[nodiscard]] listing list_ports(std::span<const api::port_status> ports);
 [[nodiscard]] listing list_sas(std::span<const api::sa_status> sas, std::uint64_t now_ns);
+// One SA, from its fields as --json shows them.
+[[nodiscard]] std::string sa_detail_text(const json_object& object, std::uint64_t now_ns);
+// How long `left` numbers last at the rate of `used` in that time; nothing where that is never.
+[[nodiscard]] std::optional<std::uint64_t> exhaustion_seconds(std::uint64_t left, std::uint64_t used,
+                                                              std::uint64_t since_ns);
 [[nodiscard]] listing list_policies(std::span<const api::policy_status> policies);
 [[nodiscard]] listing list_routes(std::span<const api::route_status> routes);
 [[nodiscard]] listing list_counters(std::span<const api::stage_status> stages);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 
 #include "config/selector_words.hpp"
@@ -50,6 +51,23 @@ std::string spi_text(std::uint32_t spi) {
   char buffer[16];
   std::snprintf(buffer, sizeof buffer, "0x%08x", spi);
   return buffer;
+}
+
+// RFC 4303 3.3.3: the number must not cycle.
+std::uint64_t sequence_left(const api::sa_status& sa) {
+  const std::uint64_t last = sa.esn != 0 ? UINT64_MAX : UINT32_MAX;
+  return sa.direction == api::sa_direction::outbound && sa.sequence < last ? last - sa.sequence : 0;
+}
+
+// Outbound: how many numbers are left, and for how long at the rate since the SA was installed.
+void add_sequence_space(json_object& out, const api::sa_status& sa, std::uint64_t now_ns) {
+  out["sequence_left"] = nullptr;
+  out["sequence_left_seconds"] = nullptr;
+  if (sa.direction != api::sa_direction::outbound) return;
+  out["sequence_left"] = sequence_left(sa);
+  const auto age = now_ns > sa.installed_unix_ns ? now_ns - sa.installed_unix_ns : 0;
+  if (const auto seconds = exhaustion_seconds(sequence_left(sa), sa.packets, age))
+    out["sequence_left_seconds"] = *seconds;
 }
 
 json_object object(const api::sa_status& sa) {
@@ -105,6 +123,7 @@ listing list_sas(std::span<const api::sa_status> sas, std::uint64_t now_ns) {
                                    {"USED", right},
                                    {"REASON"}})};
   std::size_t down = 0;
+  std::vector<std::pair<severity, std::string>> details;
   for (const auto& sa : sas) {
     const auto view = judge(sa);
     down += view.how == severity::problem ? 1 : 0;
@@ -117,7 +136,11 @@ listing list_sas(std::span<const api::sa_status> sas, std::uint64_t now_ns) {
                                   std::to_string(sa.worker),
                                   used == 0 ? "" : age_text(now_ns > used ? now_ns - used : 0) + " ago", reason});
     out.objects.push_back(object(sa));
+    add_sequence_space(out.objects.back(), sa, now_ns);
+    details.emplace_back(view.how, sa_detail_text(out.objects.back(), now_ns));
   }
+  std::ranges::stable_sort(details, {}, &std::pair<severity, std::string>::first);  // problems first
+  for (const auto& [how, text] : details) out.detail += (out.detail.empty() ? "" : "\n") + text;
   out.something_down = down > 0;
   out.summary = std::to_string(sas.size()) + " SAs, " + std::to_string(down) + " down";
   return out;

@@ -51,6 +51,54 @@ TEST(show_sas, is_short_without_spis_and_full_in_json) {
       << detail_text(listed.objects);
 }
 
+TEST(show_sas, detail_is_what_an_operator_asks_for) {
+  auto out = sa("hq-branch1", api::sa_direction::outbound);
+  out.sequence = 1000;
+  out.packets = 1000;
+  out.installed_unix_ns = 1'000'000'000;
+  out.remote_count = 1;
+  out.remote_ranges[0] = prefix("10.2.0.0/16");
+  out.udp_encapsulation = 1;
+  out.local_port = 4500;
+  out.remote_port = 40000;
+  out.engine = api::text<16>("ipsec_mb");
+  out.other_drops = 2;
+  auto in = sa("hq-dc", api::sa_direction::inbound);
+  in.packets = 0;
+  in.integrity_failed = 4;
+  in.replay_window = 1024;
+  const auto listed = list_sas(std::vector{out, in}, 11'000'000'000);
+  EXPECT_EQ(
+      listed.detail.substr(0, listed.detail.find('\n')),
+      "tunnel hq-dc, child lan, in: down, no packet passes its integrity check: the peer has another key or suite");
+  for (const char* line : {
+           "tunnel hq-branch1, child lan, out: up\n",
+           "  suite          aes256gcm16, by ipsec_mb\n",
+           "  from and to    203.0.113.2 > 203.0.113.25, ESP in UDP, port 4500 > 40000\n",
+           "  selectors      10.1.0.0/16 > 10.2.0.0/16, any protocol\n",
+           // 2^32 - 1 - 1000 at 100 a second
+           "  sequence       1000 is the last sent, 4294966295 are left; at the rate since it was installed for "
+           "497d02h\n",
+           "  dropped        2: 2 other drops\n",
+           "  installed      10s ago\n",
+           "  last used      6s ago, by worker 0\n",
+           "  replay window  1024 packets\n",
+           "  dropped        4: 4 integrity failed\n",
+       })
+    EXPECT_NE(listed.detail.find(line), std::string::npos) << line << listed.detail;
+}
+
+TEST(show_sas, detail_shows_also_what_has_no_line_of_its_own) {
+  EXPECT_NE(sa_detail_text({{"tunnel", "t"}, {"something_new", 7}}, 0).find("  something new  7\n"), std::string::npos);
+}
+
+TEST(show_sas, time_to_exhaustion) {
+  EXPECT_EQ(exhaustion_seconds(1000, 10, 1'000'000'000), 100u);
+  EXPECT_EQ(exhaustion_seconds(1000, 0, 1'000'000'000), std::nullopt);
+  EXPECT_EQ(exhaustion_seconds(1000, 10, 0), std::nullopt);
+  EXPECT_EQ(exhaustion_seconds(UINT64_MAX, 1, 1'000'000'000), std::nullopt);
+}
+
 TEST(show_sas, tells_an_sa_whose_key_is_not_the_peers) {
   auto wrong = sa("hq-dc", api::sa_direction::inbound);
   wrong.packets = 0;
