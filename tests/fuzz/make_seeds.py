@@ -148,6 +148,7 @@ def main():
         write("fuzz_quoted", name, bytes(packet)[:64])
     for name, content in frames():
         write("fuzz_frame", name, content)
+        write("fuzz_watch", name, bytes([sum(name.encode()) & 15]) + content)
     for name, content in esp_inputs():
         write("fuzz_esp_decapsulate", name, content)
 
