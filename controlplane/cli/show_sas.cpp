@@ -75,6 +75,7 @@ json_object object(const api::sa_status& sa) {
   const auto index = static_cast<std::size_t>(sa.suite);
   return {{"tunnel", sa.tunnel.view()},
           {"child", sa.child.view()},
+          {"interface", sa.interface.view()},
           {"direction", direction_text(sa.direction)},
           {"state", view.state},
           {"reason", view.reason},

@@ -273,6 +273,7 @@ struct port_status {
 
 struct sa_status {
   name tunnel, child;
+  name interface;  // empty: its selectors lead into it
   sa_direction direction{};
   esp_suite suite{};
   std::uint8_t esn = 0, udp_encapsulation = 0;

@@ -55,6 +55,8 @@ const std::array<drop_reason_info, drop_reason_count> drop_reasons{{
     {drop_reason::selector_mismatch, "selector_mismatch",
      "the inner packet is outside its SA's selectors (RFC 4301 5.2)"},
     {drop_reason::too_many_passes, "too_many_passes", "tunnels nested deeper than the gateway follows"},
+    {drop_reason::peer_behind_tunnel, "peer_behind_tunnel",
+     "the route to a tunnel's peer leads into the interface of a tunnel"},
     {drop_reason::nat_keepalive, "nat_keepalive", "a NAT keep-alive, swallowed as it must be (RFC 3948 2.3)"},
     {drop_reason::nat_malformed, "nat_malformed", "UDP port 4500 with neither ESP, IKE nor a keep-alive in it"},
     {drop_reason::fragment_not_reassembled, "fragment_not_reassembled",

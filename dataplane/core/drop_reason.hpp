@@ -52,6 +52,7 @@ enum class drop_reason : std::uint8_t {
   ecn_congestion_lost,
   selector_mismatch,
   too_many_passes,
+  peer_behind_tunnel,
   nat_keepalive,
   nat_malformed,
   fragment_not_reassembled,

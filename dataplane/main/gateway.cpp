@@ -84,7 +84,10 @@ result<void> gateway::start_tables(const api::gateway_record& wanted) {
   });
   if (!kernel) return std::unexpected(kernel.error());
   kernel_ = std::move(*kernel);
-  sas_ = std::make_unique<sa_set>(*tables_, *engines_, *store_, workers);
+  sas_ = std::make_unique<sa_set>(*tables_, *engines_, *store_, workers, [this](std::string_view name) {
+    const auto port = ports_->find(name);
+    return is_tunnel_port(port) ? port : no_port;
+  });
   return {};
 }
 
@@ -157,6 +160,8 @@ void gateway::undo_ports(const std::vector<port_change>& changes) {
     if (!change.before) continue;
     if (auto again = ports_->open(*change.before); !again) log_event("port-lost", again.error().reason);
   }
+  sas_->rebind_interfaces();
+  ports_->refresh_tunnels();
   // The routes over a port went with its TAP.
   for (const auto& route : routes_)
     if (auto again = kernel_->kernel().add_route(route.destination, route.via, ports_->tap_of(route.port.view()));
@@ -250,12 +255,14 @@ result<void> gateway::apply(staged_batch& batch) {
   if (batch.replace)
     if (auto routed = set_routes(batch.routes); !routed) return undo(routed.error());
   auto committed = sas_->commit(**change);
+  if (!changes->empty()) sas_->rebind_interfaces();
   if (batch.replace) {
     publish_rules(std::move(rules));
     close_ports_but(batch.ports);
   }
   if (batch.gateway) configured_ = *batch.gateway;
   on_kernel();
+  ports_->refresh_tunnels();
   ports_->start_receiving();
   rcu_->reclaim();
   return committed;
@@ -277,6 +284,7 @@ void gateway::on_tick() {
   if (!running_) return;
   rcu_->reclaim();
   on_resolve();
+  ports_->refresh_tunnels();
   ++ticks_;
   if (ticks_ % ticks_per_refresh == 0) ports_->refresh();
   if (ticks_ % ticks_per_confirmation == 0) kernel_->confirm_neighbours();

@@ -1,6 +1,7 @@
 #include "dataplane/main/host_thread.hpp"
 
-#include <poll.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include "drivers/port/eal.hpp"
 
@@ -9,6 +10,7 @@ namespace {
 
 constexpr unsigned burst = 64;
 constexpr int wait_ms = 200;
+constexpr std::uint32_t wake_mark = 0xffff'ffff;  // beside port numbers in epoll's data
 
 bool write_frame(const tap_device& tap, const rte_mbuf* frame) {
   if (frame->nb_segs == 1)
@@ -30,28 +32,41 @@ host_thread::~host_thread() {
   stop_.store(true);
   pipeline_.host_wake.wake();
   thread_.join();
+  if (poll_ >= 0) ::close(poll_);
 }
 
 void host_thread::set_tap(std::uint16_t port, std::shared_ptr<tap_device> tap) {
   {
     const std::lock_guard lock(mutex_);
     taps_[port] = std::move(tap);
+    changes_.fetch_add(1, std::memory_order_release);
   }
   pipeline_.host_wake.wake();
 }
 
 void host_thread::run() {
+  take_over_taps();
   while (!stop_.load()) {
-    taps now;
-    {
-      const std::lock_guard lock(mutex_);
-      now = taps_;
-    }
-    const bool busy = write_punted(now);
-    for (std::uint16_t port = 0; port < port_limit; ++port)
-      if (now[port] != nullptr) read_tap(*now[port], port);
-    if (!busy) wait(now);
+    if (changes_.load(std::memory_order_acquire) != present_changes_) take_over_taps();
+    read_taps(write_punted());
   }
+}
+
+void host_thread::take_over_taps() {
+  {
+    const std::lock_guard lock(mutex_);
+    present_changes_ = changes_.load();
+    present_ = taps_;
+  }
+  if (poll_ >= 0) ::close(poll_);
+  poll_ = ::epoll_create1(EPOLL_CLOEXEC);
+  const auto add = [this](int descriptor, std::uint32_t mark) {
+    epoll_event event{.events = EPOLLIN, .data = {.u32 = mark}};
+    ::epoll_ctl(poll_, EPOLL_CTL_ADD, descriptor, &event);
+  };
+  add(pipeline_.host_wake.descriptor(), wake_mark);
+  for (std::uint16_t port = 0; port < port_limit; ++port)
+    if (present_[port] != nullptr) add(present_[port]->descriptor(), port);
 }
 
 void host_thread::read_tap(const tap_device& tap, std::uint16_t port) {
@@ -78,11 +93,11 @@ void host_thread::read_tap(const tap_device& tap, std::uint16_t port) {
   }
 }
 
-bool host_thread::write_punted(const taps& now) {
+bool host_thread::write_punted() {
   std::array<rte_mbuf*, burst> frames;
   const unsigned count = pipeline_.take_punted(frames);
   for (unsigned i = 0; i < count; ++i) {
-    const auto* tap = now[meta(frames[i]).ingress].get();
+    const auto* tap = present_[meta(frames[i]).ingress].get();
     if (tap == nullptr || !write_frame(*tap, frames[i]))
       drops[static_cast<std::size_t>(drop_reason::punt_ring_full)].add(1);
     rte_pktmbuf_free(frames[i]);
@@ -90,17 +105,19 @@ bool host_thread::write_punted(const taps& now) {
   return count != 0;
 }
 
-void host_thread::wait(const taps& now) {
-  std::array<pollfd, port_limit + 1> waits;
-  nfds_t count = 0;
-  waits[count++] = {.fd = pipeline_.host_wake.descriptor(), .events = POLLIN, .revents = 0};
-  for (const auto& tap : now)
-    if (tap != nullptr) waits[count++] = {.fd = tap->descriptor(), .events = POLLIN, .revents = 0};
-  pipeline_.host_wake.announce();
-  bool work = stop_.load();
-  for (const auto& worker : pipeline_.workers()) work = work || worker->punted.count() != 0;
-  if (!work) ::poll(waits.data(), count, wait_ms);
-  pipeline_.host_wake.woke();
+void host_thread::read_taps(bool busy) {
+  bool work = busy;
+  if (!busy) {
+    pipeline_.host_wake.announce();
+    work = stop_.load() || changes_.load(std::memory_order_acquire) != present_changes_;
+    for (const auto& worker : pipeline_.workers()) work = work || worker->punted.count() != 0;
+  }
+  std::array<epoll_event, burst> ready;
+  const int count = ::epoll_wait(poll_, ready.data(), static_cast<int>(ready.size()), work ? 0 : wait_ms);
+  if (!busy) pipeline_.host_wake.woke();
+  for (int i = 0; i < count; ++i)
+    if (const auto port = ready[static_cast<std::size_t>(i)].data.u32; port != wake_mark)
+      read_tap(*present_[port], static_cast<std::uint16_t>(port));
 }
 
 }  // namespace trunkgate

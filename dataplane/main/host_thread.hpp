@@ -1,4 +1,4 @@
-// Carries frames between the workers' rings and the TAP devices: the only thread that reads and writes TAPs.
+// Carries packets between the workers' rings and the TAP and TUN devices: the only thread that reads and writes them.
 #pragma once
 
 #include <array>
@@ -27,13 +27,20 @@ class host_thread {
  private:
   using taps = std::array<std::shared_ptr<tap_device>, port_limit>;
   void run();
+  void take_over_taps();
   void read_tap(const tap_device& tap, std::uint16_t port);
-  bool write_punted(const taps& now);
-  void wait(const taps& now);
+  bool write_punted();
+  // Reads the TAPs that have something; waits for one that has, unless `busy`.
+  void read_taps(bool busy);
 
   pipeline& pipeline_;
   std::mutex mutex_;  // of taps_; never taken by a worker
   taps taps_;
+  std::atomic<unsigned> changes_{0};  // of taps_
+  // ---- the thread's own ----
+  taps present_;
+  unsigned present_changes_ = 0;
+  int poll_ = -1;  // epoll: the wake-up and present_
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };

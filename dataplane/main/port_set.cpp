@@ -7,6 +7,8 @@
 namespace trunkgate {
 namespace {
 
+constexpr std::uint16_t ipv6_least_mtu = 1280;  // RFC 8200 5: of an interface whose SA is still to come
+
 std::string device_key(const api::port_record& record) {
   return std::to_string(static_cast<int>(record.driver)) + ":" + std::string(record.device.view());
 }
@@ -15,6 +17,9 @@ std::vector<ip_prefix> addresses_in(const api::port_record& record) {
   return {record.addresses.begin(),
           record.addresses.begin() + std::min<std::size_t>(record.address_count, api::addresses_per_port)};
 }
+
+bool is_tunnel(const api::port_record& record) { return record.driver == api::port_driver_kind::tunnel; }
+std::string tap_name(const api::port_record& record) { return "tg-" + std::string(record.port.view()); }
 
 }  // namespace
 
@@ -41,8 +46,8 @@ void port_set::each(const std::function<void(const api::port_record&)>& visit) c
   for (const auto& p : ports_) visit(p.record);
 }
 
-std::uint16_t port_set::free_index() const {
-  for (std::uint16_t i = 0; i < port_limit; ++i)
+std::uint16_t port_set::free_index(bool tunnel) const {
+  for (std::uint16_t i = tunnel ? device_port_limit : 0; i < (tunnel ? port_limit : device_port_limit); ++i)
     if (std::none_of(ports_.begin(), ports_.end(), [i](const entry& p) { return p.index == i; })) return i;
   return no_port;
 }
@@ -91,7 +96,7 @@ result<void> port_set::bring_up(entry& port) {
   const std::uint16_t mtu = record.mtu != 0 ? record.mtu : description.mtu;
   auto mac = description.mac;
   if (mac == mac_address{}) mac = {2, 0, 0, 0, 0, static_cast<std::uint8_t>(port.index)};  // until the device comes
-  auto tap = tap_device::open("tg-" + std::string(record.port.view()), mac, mtu);
+  auto tap = tap_device::open(tap_name(record), mac, mtu);
   if (!tap) return std::unexpected(tap.error());
   port.tap = std::make_shared<tap_device>(std::move(*tap));
   if (!description.netdev.empty() && port.device->guard == nullptr) {
@@ -99,32 +104,55 @@ result<void> port_set::bring_up(entry& port) {
     if (!guard) return std::unexpected(guard.error());
     port.device->guard = std::move(*guard);
   }
-  for (const auto& address : addresses_in(record))
-    if (auto added = kernel_.kernel().add_address(port.tap->index(), address); !added) return added;
   auto& shown = pipeline_.tables().ports[port.index];
   shown.device = port.device->index;
   shown.vlan = record.vlan;
   shown.mac = mac;
   shown.mtu.store(mtu);
   shown.up.store(driver.up());
+  return publish(port);
+}
+
+result<void> port_set::bring_up_tunnel(entry& port) {
+  auto tun = tap_device::open_tun(tap_name(port.record), ipv6_least_mtu);
+  if (!tun) return std::unexpected(tun.error());
+  port.tap = std::make_shared<tap_device>(std::move(*tun));
+  if (auto down = port.tap->set_carrier(false); !down) return down;
+  pipeline_.tables().ports[port.index].mtu.store(ipv6_least_mtu);
+  return publish(port);
+}
+
+// The kernel's side gets its addresses, the workers and the host thread see the port.
+result<void> port_set::publish(entry& port) {
+  for (const auto& address : addresses_in(port.record))
+    if (auto added = kernel_.kernel().add_address(port.tap->index(), address); !added) return added;
   host_.set_tap(port.index, port.tap);
   kernel_.bind_port(port.index, port.tap->index());
-  shown.present.store(true, std::memory_order_release);
+  pipeline_.tables().ports[port.index].present.store(true, std::memory_order_release);
   return {};
 }
 
 result<std::uint16_t> port_set::open(const api::port_record& record) {
-  const auto index = free_index();
-  if (index == no_port) return failure("no more than " + std::to_string(port_limit) + " ports");
-  auto device = use_device(record);
-  if (!device) return std::unexpected(device.error());
-  ports_.push_back({.record = record, .index = index, .device = *device, .tap = nullptr});
-  if (auto up = bring_up(ports_.back()); !up) {
+  const bool tunnel = is_tunnel(record);
+  const auto index = free_index(tunnel);
+  if (index == no_port)
+    return failure(tunnel ? "no more than " + std::to_string(tunnel_port_limit) + " tunnels with an interface"
+                          : "no more than " + std::to_string(device_port_limit) + " ports");
+  open_device* device = nullptr;
+  if (!tunnel) {
+    auto used = use_device(record);
+    if (!used) return std::unexpected(used.error());
+    device = *used;
+  }
+  ports_.push_back({.record = record, .index = index, .device = device, .tap = nullptr});
+  if (auto up = tunnel ? bring_up_tunnel(ports_.back()) : bring_up(ports_.back()); !up) {
     close(record.port.view());
     return failure("port " + std::string(record.port.view()) + ": " + up.error().reason);
   }
-  log_event("port-open", std::string(record.port.view()) + " on " + std::string(record.device.view()) + " by " +
-                             pipeline_.device((*device)->index)->description().path);
+  log_event("port-open",
+            std::string(record.port.view()) + (tunnel ? ", a tunnel's interface"
+                                                      : " on " + std::string(record.device.view()) + " by " +
+                                                            pipeline_.device(device->index)->description().path));
   return index;
 }
 
@@ -139,9 +167,10 @@ void port_set::close(std::string_view name) {
   auto& shown = pipeline_.tables().ports[port->index];
   shown.present.store(false);
   shown.up.store(false);
+  shown.sa.store(nullptr);
   kernel_.unbind_port(port->index);
   host_.set_tap(port->index, nullptr);
-  drop_device(port->device, &port->record);
+  if (port->device != nullptr) drop_device(port->device, &port->record);
   if (port->tap != nullptr)
     if (auto removed = port->tap->remove(); !removed) log_event("tap-remove", removed.error().reason);
   pipeline_.tables().generation.fetch_add(1, std::memory_order_release);
@@ -193,10 +222,48 @@ void port_set::link_changed(const kernel_link& link, bool present) {
     if (pipeline_.device(device.index)->description().netdev == link.name) refresh_device(device);
 }
 
+void port_set::refresh_tunnel(const entry& port) {
+  auto& tables = pipeline_.tables();
+  auto& shown = tables.ports[port.index];
+  const auto* sa = shown.sa.load();
+  if (const bool up = sa != nullptr; up != shown.up.load()) {
+    shown.up.store(up);
+    if (auto set = port.tap->set_carrier(up); !set) log_event("tun-carrier", set.error().reason);
+    log_event(up ? "port-up" : "port-down", std::string(port.record.port.view()));
+  }
+  if (sa == nullptr) return;
+  const auto way = tables.routes->lookup(sa->record.remote, sa->record.spi).port;
+  if (way >= device_port_limit) return;  // no way to the peer now
+  const auto mtu = sa->inner_mtu(tables.ports[way].mtu.load());
+  if (mtu == shown.mtu.load()) return;
+  shown.mtu.store(mtu);
+  if (auto set = port.tap->set_mtu(mtu); !set) log_event("tun-mtu", set.error().reason);
+}
+
+void port_set::refresh_tunnels() {
+  for (const auto& p : ports_)
+    if (p.device == nullptr) refresh_tunnel(p);
+}
+
+void port_set::report_device(const entry& port, api::port_status& status) const {
+  const auto& driver = *pipeline_.device(port.device->index);
+  const auto& description = driver.description();
+  status.path = api::text<32>(description.path);
+  status.note = api::text<160>(description.note);
+  status.mac = description.mac;
+  status.queues = description.rx_queues;
+  status.rss = description.rss ? 1 : 0;
+  const auto counters = driver.counters();
+  status.rx_packets = counters.rx_packets;
+  status.rx_bytes = counters.rx_bytes;
+  status.tx_packets = counters.tx_packets;
+  status.tx_bytes = counters.tx_bytes;
+  status.rx_dropped = counters.rx_dropped;
+  status.tx_dropped = counters.tx_dropped;
+}
+
 void port_set::report(const std::function<void(const api::port_status&)>& visit) const {
   for (const auto& p : ports_) {
-    const auto& driver = *pipeline_.device(p.device->index);
-    const auto& description = driver.description();
     const auto& shown = pipeline_.tables().ports[p.index];
     api::port_status status;
     status.configured = p.record;
@@ -205,21 +272,15 @@ void port_set::report(const std::function<void(const api::port_status&)>& visit)
     for (const auto& address : addresses)
       if (status.configured.address_count < api::addresses_per_port)
         status.configured.addresses[status.configured.address_count++] = address;
-    status.path = api::text<32>(description.path);
-    status.note = api::text<160>(description.note);
     status.tap = api::text<16>(p.tap->name());
-    status.mac = description.mac;
     status.mtu = shown.mtu.load();
-    status.queues = description.rx_queues;
     status.up = shown.up.load() ? 1 : 0;
-    status.rss = description.rss ? 1 : 0;
-    const auto counters = driver.counters();
-    status.rx_packets = counters.rx_packets;
-    status.rx_bytes = counters.rx_bytes;
-    status.tx_packets = counters.tx_packets;
-    status.tx_bytes = counters.tx_bytes;
-    status.rx_dropped = counters.rx_dropped;
-    status.tx_dropped = counters.tx_dropped;
+    if (p.device != nullptr) {
+      report_device(p, status);
+    } else {
+      status.path = api::text<32>("tunnel");
+      status.note = api::text<160>(status.up != 0 ? "" : "no SA to the peer is installed");
+    }
     for (const auto& w : pipeline_.workers()) status.punted += w->context().punted[p.index].get();
     status.from_box = host_.from_box[p.index].get();
     visit(status);

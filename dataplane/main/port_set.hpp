@@ -1,4 +1,5 @@
-// The operator's ports: each a device or a VLAN of one, its TAP, and the guard that keeps the kernel off the netdev.
+// The operator's ports: each a device or a VLAN of one, its TAP, and the guard that keeps the kernel off the netdev; or
+// a tunnel's interface: a TUN device alone.
 #pragma once
 
 #include <functional>
@@ -24,6 +25,9 @@ class port_set {
   [[nodiscard]] result<std::uint16_t> open(const api::port_record& record);
   // Lets packets in on every port: once the rules and SAs that judge them are in force.
   void start_receiving();
+  // Tunnels' interfaces follow their SAs: up while there is one, with the MTU that it leaves. Call after SAs changed,
+  // and now and then, for routes and paths change too.
+  void refresh_tunnels();
   // Gives everything back to the kernel.
   void close(std::string_view port);
   // Index, or no_port.
@@ -47,13 +51,17 @@ class port_set {
   struct entry {
     api::port_record record;
     std::uint16_t index = no_port;
-    open_device* device = nullptr;
+    open_device* device = nullptr;  // nullptr: a tunnel's interface
     std::shared_ptr<tap_device> tap;
   };
   [[nodiscard]] result<open_device*> use_device(const api::port_record& record);
   void drop_device(open_device* device, const api::port_record* last);
   [[nodiscard]] result<void> bring_up(entry& port);
-  [[nodiscard]] std::uint16_t free_index() const;
+  [[nodiscard]] result<void> bring_up_tunnel(entry& port);
+  [[nodiscard]] result<void> publish(entry& port);
+  [[nodiscard]] std::uint16_t free_index(bool tunnel) const;
+  void refresh_tunnel(const entry& port);
+  void report_device(const entry& port, api::port_status& status) const;
   void follow_device(entry& port);
   void refresh_device(open_device& device);
 

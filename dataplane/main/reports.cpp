@@ -26,7 +26,11 @@ void gateway::report(const std::function<void(const api::gateway_status&)>& visi
 }
 
 void gateway::report(const std::function<void(const api::port_status&)>& visit) const {
-  if (running_) ports_->report(visit);
+  if (!running_) return;
+  ports_->report([&](api::port_status status) {
+    sas_->add_traffic(status.configured.port.view(), status);
+    visit(status);
+  });
 }
 
 void gateway::report(const std::function<void(const api::sa_status&)>& visit) const {
@@ -45,7 +49,13 @@ void gateway::report(const std::function<void(const api::policy_status&)>& visit
 }
 
 void gateway::report(const std::function<void(const api::route_status&)>& visit) const {
-  if (running_) tables_->routes->each_route(visit, [this](std::uint16_t port) { return ports_->name_of(port); });
+  if (!running_) return;
+  const auto tell = [&](api::route_status status) {
+    // Nobody resolves a next hop inside a tunnel.
+    if (is_tunnel_port(ports_->find(status.port.view()))) status.resolved = 1;
+    visit(status);
+  };
+  tables_->routes->each_route(tell, [this](std::uint16_t port) { return ports_->name_of(port); });
 }
 
 void gateway::report(const std::function<void(const api::stage_status&)>& visit) const {

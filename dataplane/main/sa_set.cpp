@@ -55,6 +55,9 @@ result<std::unique_ptr<sa_set::change>> sa_set::prepare(std::deque<api::sa_recor
       }
       prepared->gone.push_back(which);
     }
+    if (!record.interface.view().empty() && port_of_(record.interface.view()) == no_port)
+      return failure("tunnel " + std::string(record.tunnel.view()) + ": there is no interface " +
+                     std::string(record.interface.view()));
     auto made = build(record);
     if (!made) return std::unexpected(made.error());
     prepared->made.push_back(std::move(*made));
@@ -111,10 +114,18 @@ void sa_set::retire(std::vector<entry>& left) {
 void sa_set::insert(entry made) {
   if (names_ports(made.record())) ++tables_.sas_naming_ports;
   const key which{made.record().direction, made.record().spi};
-  if (made.out != nullptr)
+  // Where routes lead into the SA its selectors, any-any, must not: they would take everything.
+  if (const auto interface = made.record().interface.view(); !interface.empty()) {
+    auto& sas = interfaces_[std::string(interface)];
+    if (made.out != nullptr)
+      sas.out.push_back(made.out.get());
+    else
+      sas.in.push_back(made.in.get());
+    bind(interface, sas);
+  } else if (made.out != nullptr) {
     tables_.selectors->add(made.out->record, made.out.get());
-  else
-    tables_.inbound.insert(made.in->record.spi, made.in.get());
+  }
+  if (made.in != nullptr) tables_.inbound.insert(made.in->record.spi, made.in.get());
   installed_[which] = std::move(made);
 }
 
@@ -124,10 +135,18 @@ void sa_set::take_out(const key& which, std::vector<entry>& left) {
   auto old = std::move(found->second);
   installed_.erase(found);
   if (names_ports(old.record())) --tables_.sas_naming_ports;
-  if (old.out != nullptr)
+  if (const auto interface = old.record().interface.view(); !interface.empty()) {
+    auto& sas = interfaces_.find(interface)->second;
+    const auto& counters = old.out != nullptr ? old.out->counters : old.in->counters;
+    (old.out != nullptr ? sas.tx_packets : sas.rx_packets) += counters.packets.get();
+    (old.out != nullptr ? sas.tx_bytes : sas.rx_bytes) += counters.bytes.get();
+    std::erase(sas.out, old.out.get());
+    std::erase(sas.in, old.in.get());
+    bind(interface, sas);
+  } else if (old.out != nullptr) {
     tables_.selectors->remove(old.out->record, old.out.get());
-  else
-    tables_.inbound.erase(old.in->record.spi);
+  }
+  if (old.in != nullptr) tables_.inbound.erase(old.in->record.spi);
   left.push_back(std::move(old));
 }
 
@@ -138,6 +157,36 @@ void sa_set::each(const std::function<void(const api::sa_record&)>& visit) const
 const api::sa_record* sa_set::find(api::sa_direction direction, std::uint32_t spi) const {
   const auto found = installed_.find({direction, spi});
   return found == installed_.end() ? nullptr : &found->second.record();
+}
+
+void sa_set::bind(std::string_view interface, const interface_sas& sas) {
+  const auto port = port_of_(interface);
+  if (port == no_port) return;
+  tables_.ports[port].sa.store(sas.out.empty() ? nullptr : sas.out.back(), std::memory_order_release);
+  for (auto* sa : sas.in) sa->port.store(port, std::memory_order_relaxed);
+}
+
+void sa_set::rebind_interfaces() {
+  for (const auto& [name, sas] : interfaces_) bind(name, sas);
+  tables_.generation.fetch_add(1, std::memory_order_release);
+}
+
+void sa_set::add_traffic(std::string_view interface, api::port_status& status) const {
+  const auto found = interfaces_.find(interface);
+  if (found == interfaces_.end()) return;
+  const auto& sas = found->second;
+  status.tx_packets += sas.tx_packets;
+  status.tx_bytes += sas.tx_bytes;
+  status.rx_packets += sas.rx_packets;
+  status.rx_bytes += sas.rx_bytes;
+  for (const auto* sa : sas.out) {
+    status.tx_packets += sa->counters.packets.get();
+    status.tx_bytes += sa->counters.bytes.get();
+  }
+  for (const auto* sa : sas.in) {
+    status.rx_packets += sa->counters.packets.get();
+    status.rx_bytes += sa->counters.bytes.get();
+  }
 }
 
 void sa_set::report(const std::function<void(const api::sa_status&)>& visit) const {
@@ -152,6 +201,7 @@ void sa_set::report(const std::function<void(const api::sa_status&)>& visit) con
     api::sa_status status;
     status.tunnel = record.tunnel;
     status.child = record.child;
+    status.interface = record.interface;
     status.direction = record.direction;
     status.suite = record.suite;
     status.esn = record.esn;

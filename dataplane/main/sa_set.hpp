@@ -15,8 +15,11 @@ namespace trunkgate {
 // Control thread.
 class sa_set {
  public:
-  sa_set(forwarding_tables& tables, const crypto_engines& engines, sequence_store& store, std::uint16_t workers)
-      : tables_(tables), engines_(engines), store_(store), workers_(workers) {}
+  // `port_of`: the index of a tunnel's interface by its name, or no_port.
+  using port_finder = std::function<std::uint16_t(std::string_view)>;
+  sa_set(forwarding_tables& tables, const crypto_engines& engines, sequence_store& store, std::uint16_t workers,
+         port_finder port_of)
+      : tables_(tables), engines_(engines), store_(store), workers_(workers), port_of_(std::move(port_of)) {}
   ~sa_set();  // workers are gone by now
 
   struct change;  // prepared, not yet visible
@@ -26,10 +29,14 @@ class sa_set {
                                                         const std::vector<api::sa_record>& removed, bool replace);
   // Fails only where memory ran out while an SA changed its selectors: that SA is gone, everything else is in force.
   [[nodiscard]] result<void> commit(change& prepared);
+  // Tunnels' interfaces were opened anew: their SAs belong to them again.
+  void rebind_interfaces();
   void report(const std::function<void(const api::sa_status&)>& visit) const;
   // What was asked for, without the keys.
   void each(const std::function<void(const api::sa_record&)>& visit) const;
   [[nodiscard]] const api::sa_record* find(api::sa_direction direction, std::uint32_t spi) const;
+  // What the SAs of a tunnel's interface, by its name, carry and have carried.
+  void add_traffic(std::string_view interface, api::port_status& status) const;
 
  private:
   using key = std::pair<api::sa_direction, std::uint32_t>;  // direction, SPI
@@ -44,13 +51,22 @@ class sa_set {
   // Out of the tables; it goes on living in `left`.
   void take_out(const key& which, std::vector<entry>& left);
   void retire(std::vector<entry>& left);
+  // The SAs of one tunnel's interface, in the order in which they came; the last outbound one has the traffic.
+  struct interface_sas {
+    std::vector<outbound_sa*> out;
+    std::vector<inbound_sa*> in;
+    std::uint64_t tx_packets = 0, tx_bytes = 0, rx_packets = 0, rx_bytes = 0;  // of SAs that are gone
+  };
+  void bind(std::string_view interface, const interface_sas& sas);
 
   forwarding_tables& tables_;
   const crypto_engines& engines_;
   sequence_store& store_;
   std::uint16_t workers_;
+  port_finder port_of_;
   std::uint16_t next_owner_ = 0;
   std::map<key, entry> installed_;
+  std::map<std::string, interface_sas, std::less<>> interfaces_;
 
  public:
   struct change {

@@ -16,6 +16,8 @@ namespace {
 result<void> check(const api::port_record& record) {
   if (record.address_count > api::addresses_per_port)
     return failure("port " + std::string(record.port.view()) + ": too many addresses");
+  if (record.driver > api::port_driver_kind::tunnel)
+    return failure("port " + std::string(record.port.view()) + ": unknown driver");
   return {};
 }
 

@@ -8,16 +8,25 @@ namespace trunkgate {
 namespace {
 
 std::uint16_t find_port(const forwarding_tables& tables, std::uint16_t device, std::uint16_t vlan) noexcept {
-  for (std::uint16_t i = 0; i < port_limit; ++i) {
+  for (std::uint16_t i = 0; i < device_port_limit; ++i) {
     const auto& port = tables.ports[i];
     if (port.present.load(std::memory_order_acquire) && port.device == device && port.vlan == vlan) return i;
   }
   return no_port;
 }
 
+// What the kernel sends into a tunnel's interface begins with the IP header.
+drop_reason parse_interface_packet(rte_mbuf* packet, std::uint16_t& ethertype) noexcept {
+  if (rte_pktmbuf_data_len(packet) == 0) return drop_reason::frame_truncated;
+  ethertype = *rte_pktmbuf_mtod(packet, const std::uint8_t*) >> 4 == 4 ? ethertype_ipv4 : ethertype_ipv6;
+  return drop_reason::none;
+}
+
 // Ethernet and 802.1Q: finds the port and the EtherType. rx left the device's number in `egress`.
 drop_reason parse_frame(stage_context& context, rte_mbuf* packet, std::uint16_t& ethertype) noexcept {
   auto& m = meta(packet);
+  const bool from_box = m.path == static_cast<std::uint8_t>(path_id::from_box);
+  if (from_box && is_tunnel_port(m.egress)) return parse_interface_packet(packet, ethertype);
   const std::uint32_t size = rte_pktmbuf_data_len(packet);
   if (size < sizeof(ethernet_header)) return drop_reason::frame_truncated;
   const auto* frame = rte_pktmbuf_mtod(packet, const ethernet_header*);
@@ -31,7 +40,7 @@ drop_reason parse_frame(stage_context& context, rte_mbuf* packet, std::uint16_t&
     ethertype = tag->ethertype.host();
     m.l2_length += sizeof(vlan_header);
   }
-  if (m.path == static_cast<std::uint8_t>(path_id::from_box)) return drop_reason::none;  // our own kernel's
+  if (from_box) return drop_reason::none;  // our own kernel's
   m.ingress = find_port(context.tables, m.egress, vlan);
   m.egress = no_port;
   if (m.ingress == no_port) return drop_reason::frame_unknown_vlan;

@@ -2,7 +2,8 @@
 // burst.
 #include "dataplane/packet/headers.hpp"
 #include "dataplane/stages/context.hpp"
-#include "dataplane/stages/flow.hpp"
+#include "dataplane/stages/inbound_lookup.hpp"
+#include "dataplane/stages/tunnel_interface.hpp"
 
 namespace trunkgate {
 namespace {
@@ -109,12 +110,18 @@ bool wrap(stage_context& context, rte_mbuf* packet, outbound_sa& sa, esp_op& op)
   return true;
 }
 
+// As policy looks for it: the selectors, then the route.
+outbound_sa* find_sa(const forwarding_tables& tables, rte_mbuf* packet) noexcept {
+  if (auto* sa = tables.selectors->match(flow_key_of(packet)); sa != nullptr) return sa;
+  return interface_sa(tables, tables.routes->lookup(destination_of(packet), meta(packet).flow_hash).port);
+}
+
 // The SA, on its own worker; nullptr if the packet has left. While a packet crosses from one worker to another the
 // tables may change and its SA be freed: the pointer counts only within the generation in which it was found.
 outbound_sa* own_sa(stage_context& context, rte_mbuf* packet) noexcept {
   auto& m = meta(packet);
   if (m.generation != context.generation) {
-    m.out_sa = context.tables.selectors->match(flow_key_of(packet));
+    m.out_sa = find_sa(context.tables, packet);
     m.generation = context.generation;
     if (m.out_sa == nullptr) {
       context.drop(packet, drop_reason::no_sa);

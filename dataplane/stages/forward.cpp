@@ -70,6 +70,11 @@ adjacency* find_next_hop(stage_context& context, rte_mbuf* packet) noexcept {
   if (m.next_hop != nullptr) return m.next_hop;
   const auto destination = destination_of(packet);
   const auto way = context.tables.routes->lookup(destination, m.flow_hash);
+  if (is_tunnel_port(way.port)) {  // what is not encrypted yet never comes here: this is ESP, or an ICMP error
+    const bool error = m.path == static_cast<std::uint8_t>(path_id::errors);
+    context.drop(packet, error ? drop_reason::icmp_error_suppressed : drop_reason::peer_behind_tunnel);
+    return nullptr;
+  }
   m.egress = way.port;
   switch (way.verdict) {
     case route_verdict::forward: return m.next_hop = way.next_hop;

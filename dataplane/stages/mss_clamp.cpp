@@ -1,7 +1,7 @@
 // mss_clamp: TCP connections through a tunnel learn at their SYN how much fits into it (RFC 9293 3.7.1, option 2).
 #include "dataplane/packet/headers.hpp"
 #include "dataplane/stages/context.hpp"
-#include "dataplane/stages/flow.hpp"
+#include "dataplane/stages/tunnel_interface.hpp"
 
 namespace trunkgate {
 namespace {
@@ -43,7 +43,7 @@ void clamp(std::uint8_t* tcp, std::size_t size, std::uint16_t limit) noexcept {
 const outbound_sa* tunnel_of(const stage_context& context, rte_mbuf* packet) noexcept {
   const auto& m = meta(packet);
   if (m.out_sa != nullptr) return m.out_sa;
-  return m.decrypted ? context.tables.selectors->match(flow_key_of(packet).reversed()) : nullptr;
+  return m.decrypted ? sa_back(context.tables, packet) : nullptr;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "dataplane/stages/flow.hpp"
 #include "dataplane/stages/inbound_lookup.hpp"
 #include "dataplane/stages/quoted_flow.hpp"
+#include "dataplane/stages/tunnel_interface.hpp"
 
 namespace trunkgate {
 namespace {
@@ -43,6 +44,7 @@ bool is_ike(const flow_key& key) noexcept {
 // To be protected by `sa`: the way out is the way to the peer.
 flow_verdict protect_with(stage_context& context, outbound_sa* sa) noexcept {
   const auto way = context.tables.routes->lookup(sa->record.remote, sa->record.spi);
+  if (is_tunnel_port(way.port)) return discard(drop_reason::peer_behind_tunnel);
   switch (way.verdict) {
     case route_verdict::forward:
     case route_verdict::unresolved: break;
@@ -69,8 +71,15 @@ outbound_sa* sa_by_quote(stage_context& context, rte_mbuf* packet, const flow_ke
   return context.tables.selectors->match(*flow);
 }
 
-// A rule's or the default's answer where nothing demands protection.
-flow_verdict in_clear(const route_result& way, path_id path) noexcept {
+// Into the interface of a tunnel: by its SA or not at all.
+flow_verdict through_interface(stage_context& context, std::uint16_t port) noexcept {
+  auto* sa = interface_sa(context.tables, port);
+  return sa == nullptr ? discard(drop_reason::no_sa) : protect_with(context, sa);
+}
+
+// A rule's or the default's answer where nothing demands protection but, perhaps, the interface that the route names.
+flow_verdict pass(stage_context& context, const route_result& way, path_id path) noexcept {
+  if (path != path_id::to_box && is_tunnel_port(way.port)) return through_interface(context, way.port);
   if (path != path_id::bypass) return take(path, way.port, nullptr);
   switch (way.verdict) {
     case route_verdict::forward:
@@ -81,23 +90,32 @@ flow_verdict in_clear(const route_result& way, path_id path) noexcept {
   }
 }
 
-// The ordered SPD: the operator's rules, then the SAs' selectors, then discard. `path`: where bypass leads.
+// The first of the operator's rules that matches, or nullptr. `path`: where bypass leads.
+const operator_rules::rule* find_rule(const forwarding_tables& tables, const flow_key& key, const route_result& way,
+                                      path_id path) noexcept {
+  const auto* rules = tables.rules.load(std::memory_order_acquire);
+  const auto* rule = rules == nullptr ? nullptr : rules->match(key, path == path_id::to_box ? box_index : way.port);
+  if (rule != nullptr) rule->flows->add(1);
+  return rule;
+}
+
+// The ordered SPD: the operator's rules, then the SAs' selectors, then the interface that the route names, then
+// discard.
 flow_verdict ask_spd(stage_context& context, rte_mbuf* packet, const flow_key& key, const route_result& way,
                      path_id path) noexcept {
   const auto& tables = context.tables;
-  const std::uint16_t egress = path == path_id::to_box ? box_index : way.port;
-  const auto* rules = tables.rules.load(std::memory_order_acquire);
-  const auto* rule = rules == nullptr ? nullptr : rules->match(key, egress);
+  const auto* rule = find_rule(tables, key, way, path);
   if (rule != nullptr) {
-    rule->flows->add(1);
     if (rule->record.action == api::policy_action::discard) return discard(drop_reason::policy_discard);
-    if (rule->record.action == api::policy_action::bypass) return in_clear(way, path);
+    if (rule->record.action == api::policy_action::bypass) return pass(context, way, path);
   }
   if (auto* sa = tables.selectors->match(key); sa != nullptr) return protect_with(context, sa);
   if (auto* sa = sa_by_quote(context, packet, key); sa != nullptr) return protect_with(context, sa);
-  if (rule != nullptr) return discard(drop_reason::no_sa);
+  if (rule != nullptr)
+    return path == path_id::to_box ? discard(drop_reason::no_sa) : through_interface(context, way.port);
   // In clear, although the tunnel's other end would have had to protect it.
   if (tables.selectors->match(key.reversed()) != nullptr) return discard(drop_reason::cleartext_must_be_protected);
+  if (path != path_id::to_box && is_tunnel_port(way.port)) return through_interface(context, way.port);
   // Where no way leads out, no rule could name the port.
   if (path == path_id::bypass && way.verdict == route_verdict::none) return discard(drop_reason::no_route);
   if (path == path_id::bypass && way.verdict == route_verdict::unreachable)
@@ -108,7 +126,8 @@ flow_verdict ask_spd(stage_context& context, rte_mbuf* packet, const flow_key& k
 // From the kernel: it has chosen port and neighbour already.
 flow_verdict decide_from_box(stage_context& context, rte_mbuf* packet, const flow_key& key) noexcept {
   const route_result way{.verdict = route_verdict::forward, .port = key.egress};
-  if (key.special == special_packet::neighbour_discovery || is_ike(key)) return in_clear(way, path_id::from_box);
+  if (!is_tunnel_port(key.egress) && (key.special == special_packet::neighbour_discovery || is_ike(key)))
+    return pass(context, way, path_id::from_box);
   return ask_spd(context, packet, key, way, path_id::from_box);
 }
 
@@ -118,7 +137,24 @@ flow_verdict decide_decrypted(stage_context& context, rte_mbuf* packet, const fl
   if (way.verdict == route_verdict::local) return take(path_id::to_box, box_index, nullptr);
   if (auto* sa = context.tables.selectors->match(key); sa != nullptr) return protect_with(context, sa);
   if (auto* sa = sa_by_quote(context, packet, key); sa != nullptr) return protect_with(context, sa);
-  return in_clear(way, path_id::bypass);
+  return pass(context, way, path_id::bypass);
+}
+
+// Out of a tunnel with an interface: its selectors are any-any and judge nothing, so the operator's rules do, as on any
+// port; what none of them names passes (docs/decisions/0011-route-based-tunnels.md).
+flow_verdict decide_from_interface(stage_context& context, const flow_key& key, const route_result& way,
+                                   path_id path) noexcept {
+  const auto& tables = context.tables;
+  const auto* rule = find_rule(tables, key, way, path);
+  if (rule != nullptr && rule->record.action == api::policy_action::discard)
+    return discard(drop_reason::policy_discard);
+  // A peer may not speak for the networks of another tunnel.
+  if (rule == nullptr && tables.selectors->match(key.reversed()) != nullptr)
+    return discard(drop_reason::cleartext_must_be_protected);
+  if (path == path_id::to_box || (rule != nullptr && rule->record.action == api::policy_action::bypass))
+    return pass(context, way, path);
+  if (auto* sa = tables.selectors->match(key); sa != nullptr) return protect_with(context, sa);
+  return rule != nullptr ? through_interface(context, way.port) : pass(context, way, path);
 }
 
 flow_verdict decide(stage_context& context, rte_mbuf* packet, const flow_key& key, std::uint32_t hash) noexcept {
@@ -131,8 +167,10 @@ flow_verdict decide(stage_context& context, rte_mbuf* packet, const flow_key& ke
     return take(path_id::to_box, box_index, nullptr);
   // Also where a rule lets ICMP in: the kernel would believe it.
   if (for_box && key.special == special_packet::route_change) return discard(drop_reason::route_change_refused);
+  const auto path = for_box ? path_id::to_box : path_id::bypass;
+  if (is_tunnel_port(m.ingress)) return decide_from_interface(context, key, way, path);
   if (m.decrypted) return decide_decrypted(context, packet, key, way);
-  auto verdict = ask_spd(context, packet, key, way, for_box ? path_id::to_box : path_id::bypass);
+  auto verdict = ask_spd(context, packet, key, way, path);
   if (way.verdict == route_verdict::multicast && verdict.drop == drop_reason::no_policy)
     verdict = discard(drop_reason::ip_multicast);
   return verdict;

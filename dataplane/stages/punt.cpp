@@ -23,10 +23,12 @@ punt_class class_of(const packet_meta& m, const std::uint8_t* ip) noexcept {
   }
 }
 
-// The kernel wants an untagged Ethernet frame to its own MAC; a decrypted packet has no frame of its own any more.
+// The kernel wants an untagged Ethernet frame to its own MAC; a decrypted packet has no frame of its own any more, and
+// needs none on its tunnel's interface.
 bool frame_for_kernel(const stage_context& context, rte_mbuf* packet) noexcept {
   auto& m = meta(packet);
   constexpr auto plain = static_cast<std::uint16_t>(sizeof(ethernet_header));
+  if (is_tunnel_port(m.ingress)) return m.l2_length == 0;
   if (m.l2_length == plain) return true;
   ethernet_header header{};
   if (m.l2_length != 0)

@@ -27,6 +27,7 @@ void verify_selectors(stage_context& context, std::span<rte_mbuf* const> burst) 
     sa.counters.packets.add(1);
     sa.counters.bytes.add(m.ip_length);
     sa.counters.last_used_ms.set(context.now_ms);
+    if (const auto port = sa.port.load(std::memory_order_relaxed); port != no_port) m.ingress = port;
     m.in_sa = nullptr;
     context.go_on(packet, stage_id::verify_selectors);
   }

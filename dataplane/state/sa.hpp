@@ -8,6 +8,7 @@
 #include "dataplane/api/messages.hpp"
 #include "dataplane/core/bytes.hpp"
 #include "dataplane/core/counter.hpp"
+#include "dataplane/core/port_index.hpp"
 #include "dataplane/core/result.hpp"
 #include "dataplane/state/replay_window.hpp"
 #include "dataplane/state/sequence_store.hpp"
@@ -72,6 +73,8 @@ struct alignas(64) inbound_sa {
   std::uint8_t iv = 0, icv = 0, block = 0;
   bool udp = false, esn = false;
   ip_address local, remote;  // outer addresses, as in `record`
+  // The port where its packets come in; no_port: the one that their ESP came in at.
+  std::atomic<std::uint16_t> port{no_port};
   // ---- written by the owner ----
   alignas(64) replay_window window{64};
   sequence_slot* slot = nullptr;

@@ -15,9 +15,7 @@
 
 namespace trunkgate {
 
-inline constexpr std::uint16_t port_limit = 32;
-
-// An operator's port as the stages see it: a device, or one VLAN of a device.
+// An operator's port as the stages see it: a device, one VLAN of a device, or (is_tunnel_port) a tunnel's interface.
 struct port_entry {
   std::atomic<bool> present{false};
   std::atomic<bool> up{false};
@@ -29,6 +27,8 @@ struct port_entry {
   // harm.
   std::atomic<std::uint32_t> ipv4{0};
   std::array<std::atomic<std::uint64_t>, 2> ipv6{};
+  // Of a tunnel's interface: what protects the packets that the routes lead there; nullptr: nothing does.
+  std::atomic<outbound_sa*> sa{nullptr};
 };
 
 // Peers choose SPIs at random, or an operator counts them up: both spread well under a multiplicative hash.

@@ -40,9 +40,9 @@ int device_ioctl(unsigned long command, ifreq& request) {
   return outcome;
 }
 
-result<void> attach(int descriptor, const std::string& name) {
+result<void> attach(int descriptor, const std::string& name, int kind) {
   ifreq request = request_for(name);
-  request.ifr_flags = IFF_TAP | IFF_NO_PI;
+  request.ifr_flags = static_cast<short>(kind | IFF_NO_PI);
   if (::ioctl(descriptor, TUNSETIFF, &request) == 0) return {};
   if (errno == EBUSY) return failure("tap " + name + ": another process has it; stop that one first");
   if (errno == EINVAL) return failure("tap " + name + ": a device of another kind has this name; rename or remove it");
@@ -98,26 +98,39 @@ result<void> answer_arp_for_own_addresses_only(const std::string& name, int inde
 
 }  // namespace
 
-result<tap_device> tap_device::open(const std::string& name, const std::array<std::uint8_t, 6>& mac,
-                                    std::uint16_t mtu) {
+result<tap_device> tap_device::make(const std::string& name, int kind, std::uint16_t mtu) {
   if (name.empty() || name.size() >= IFNAMSIZ)
     return failure("tap name \"" + name + "\": must have 1 to 15 characters");
   const int descriptor = ::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (descriptor < 0) return system_failure("open /dev/net/tun");
   tap_device tap(descriptor, 0, name);
-  if (auto done = attach(descriptor, name); !done) return std::unexpected(done.error());
+  if (auto done = attach(descriptor, name, kind); !done) return std::unexpected(done.error());
   if (::ioctl(descriptor, TUNSETPERSIST, 1) < 0) return system_failure("keep tap " + name);
   // No offloads: the kernel then hands over frames of at most the MTU with their checksums done.
   if (::ioctl(descriptor, TUNSETOFFLOAD, 0) < 0) return system_failure("turn the offloads of tap " + name + " off");
-  if (auto done = tap.set_mac(mac); !done) return std::unexpected(done.error());
   if (auto done = tap.set_mtu(mtu); !done) return std::unexpected(done.error());
   allow_ipv6(name);
   ifreq request = request_for(name);
   if (device_ioctl(SIOCGIFINDEX, request) < 0) return system_failure("find tap " + name);
   tap.index_ = request.ifr_ifindex;
-  if (auto done = answer_arp_for_own_addresses_only(name, tap.index_); !done) return std::unexpected(done.error());
+  return tap;
+}
+
+result<tap_device> tap_device::open(const std::string& name, const std::array<std::uint8_t, 6>& mac,
+                                    std::uint16_t mtu) {
+  auto tap = make(name, IFF_TAP, mtu);
+  if (!tap) return tap;
+  if (auto done = tap->set_mac(mac); !done) return std::unexpected(done.error());
+  if (auto done = answer_arp_for_own_addresses_only(name, tap->index_); !done) return std::unexpected(done.error());
   if (auto done = set_up(name); !done) return std::unexpected(done.error());
   return tap;
+}
+
+result<tap_device> tap_device::open_tun(const std::string& name, std::uint16_t mtu) {
+  auto tun = make(name, IFF_TUN, mtu);
+  if (!tun) return tun;
+  if (auto done = set_up(name); !done) return std::unexpected(done.error());
+  return tun;
 }
 
 tap_device::tap_device(tap_device&& other) noexcept

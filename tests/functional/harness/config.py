@@ -59,7 +59,7 @@ def test_key(spi, length):
 class Child:
     """A child with a manual pair of SAs; out and in as the gateway that has it in its configuration sees them."""
     name: str
-    local: list
+    local: list  # empty in a tunnel with an interface
     remote: list
     suite: str = "aes256gcm16"
     esn: bool = True
@@ -88,6 +88,9 @@ class Tunnel:
     peer: str
     children: list
     udp: object = False  # False, True, or (local port, peer port)
+    interface: str = ""  # route-based: its name, here and at the peer
+    addresses: tuple = ()  # on the interface
+    peer_addresses: tuple = ()
 
     def mirrored(self, **changes):
         """The same tunnel as the other gateway has it; `changes` where it sees other addresses (behind a NAT)."""
@@ -98,7 +101,8 @@ class Tunnel:
             other.out_spi, other.in_spi = child.in_spi, child.out_spi
             children.append(other)
         udp = tuple(reversed(self.udp)) if isinstance(self.udp, tuple) else self.udp
-        tunnel = Tunnel(self.name, self.peer, self.local, children, udp)
+        tunnel = Tunnel(self.name, self.peer, self.local, children, udp, self.interface, self.peer_addresses,
+                        self.addresses)
         for key, value in changes.items():
             setattr(tunnel, key, value)
         return tunnel
@@ -114,7 +118,8 @@ def _child_settings(tunnel, child, directory):
         with open(os.open(os.path.join(directory, file), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
             f.write(key.hex() + "\n")
         manual[direction] = {"spi": spi, "key": {"file": file}}
-    settings = {"mode": "tunnel", "local": child.local, "remote": child.remote, "replay_window": child.replay_window}
+    settings = {"mode": "tunnel", "replay_window": child.replay_window}
+    settings.update({side: prefixes for side in ("local", "remote") if (prefixes := getattr(child, side))})
     return {**settings, **child.extra, "manual": manual}
 
 
@@ -133,6 +138,8 @@ def write(directory, ports, tunnels=(), policies=(), routes=(), name="gw", worke
                 udp = {"local_port": udp[0], "peer_port": udp[1]}
             document["tunnels"][tunnel.name] = {
                 "local": tunnel.local, "peer": tunnel.peer, "udp_encapsulation": udp,
+                **({"interface": {"name": tunnel.interface, "addresses": list(tunnel.addresses)}}
+                   if tunnel.interface else {}),
                 "children": {c.name: _child_settings(tunnel, c, directory) for c in tunnel.children}}
     if policies:
         document["policies"] = list(policies)

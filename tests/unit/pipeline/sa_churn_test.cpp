@@ -33,7 +33,7 @@ class sa_churn : public testing::Test {
   }
 
   little_gateway gateway_{{.workers = 2}};
-  sa_set sas_{gateway_.tables(), engines(), gateway_.store(), 2};
+  sa_set sas_{gateway_.tables(), engines(), gateway_.store(), 2, [](std::string_view) { return no_port; }};
 };
 
 TEST_F(sa_churn, a_rekeyed_tunnel_loses_no_packet) {
