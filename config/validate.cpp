@@ -10,6 +10,7 @@
 #include "config/report.hpp"
 #include "config/scalar.hpp"
 #include "config/selector_words.hpp"
+#include "dataplane/core/port_index.hpp"
 
 namespace trunkgate {
 
@@ -42,17 +43,23 @@ class first_use {
 
 void check_interfaces(const configuration& config, first_use<ip_address>& addresses, report& to) {
   first_use<std::string> names(to);
+  std::size_t count = 0;
   for (const auto& port : config.ports) names.take(port.name, "ports." + port.name, "the name " + port.name);
   for (const auto& tunnel : config.tunnels) {
     if (!tunnel.interface) continue;
     const auto& interface = *tunnel.interface;
     const auto path = "tunnels." + tunnel.name + ".interface";
+    if (++count == tunnel_port_limit + 1u)
+      to.error(path, "is one too many: " + std::to_string(tunnel_port_limit) + " tunnels can have an interface");
     if (interface.name == "box" || interface.name == "any")
       to.error(path + ".name", "the name \"" + interface.name + "\" is reserved: rules use it", "another name");
     names.take(interface.name, path + ".name", "the name " + interface.name);
     for (std::size_t i = 0; i < interface.addresses.size(); ++i)
-      if (const auto& address = interface.addresses[i].address; usable(address))
-        addresses.take(address, item_path(path + ".addresses", i), "address " + to_string(address));
+      if (const auto& address = interface.addresses[i].address; usable(address)) {
+        const auto place = item_path(path + ".addresses", i);
+        if (!is_unicast(address)) to.error(place, to_string(address) + " is no address that an interface can have");
+        addresses.take(address, place, "address " + to_string(address));
+      }
   }
 }
 

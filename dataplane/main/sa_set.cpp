@@ -39,6 +39,9 @@ result<std::unique_ptr<sa_set::change>> sa_set::prepare(std::deque<api::sa_recor
   auto prepared = std::make_unique<change>();
   std::set<key> named;
   for (auto& record : wanted) {
+    if (!record.interface.view().empty() && port_of_(record.interface.view()) == no_port)
+      return failure("tunnel " + std::string(record.tunnel.view()) + ": there is no interface " +
+                     std::string(record.interface.view()));
     const key which{record.direction, record.spi};
     if (!named.insert(which).second)
       return failure("tunnel " + std::string(record.tunnel.view()) + ": SPI " + std::to_string(record.spi) +
@@ -55,9 +58,6 @@ result<std::unique_ptr<sa_set::change>> sa_set::prepare(std::deque<api::sa_recor
       }
       prepared->gone.push_back(which);
     }
-    if (!record.interface.view().empty() && port_of_(record.interface.view()) == no_port)
-      return failure("tunnel " + std::string(record.tunnel.view()) + ": there is no interface " +
-                     std::string(record.interface.view()));
     auto made = build(record);
     if (!made) return std::unexpected(made.error());
     prepared->made.push_back(std::move(*made));

@@ -112,8 +112,9 @@ bool wrap(stage_context& context, rte_mbuf* packet, outbound_sa& sa, esp_op& op)
 
 // As policy looks for it: the selectors, then the route.
 outbound_sa* find_sa(const forwarding_tables& tables, rte_mbuf* packet) noexcept {
-  if (auto* sa = tables.selectors->match(flow_key_of(packet)); sa != nullptr) return sa;
-  return interface_sa(tables, tables.routes->lookup(destination_of(packet), meta(packet).flow_hash).port);
+  const auto key = flow_key_of(packet);
+  if (auto* sa = tables.selectors->match(key); sa != nullptr) return sa;
+  return interface_sa(tables, tables.routes->lookup(destination_of(packet), meta(packet).flow_hash).port, key);
 }
 
 // The SA, on its own worker; nullptr if the packet has left. While a packet crosses from one worker to another the

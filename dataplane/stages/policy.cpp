@@ -72,14 +72,14 @@ outbound_sa* sa_by_quote(stage_context& context, rte_mbuf* packet, const flow_ke
 }
 
 // Into the interface of a tunnel: by its SA or not at all.
-flow_verdict through_interface(stage_context& context, std::uint16_t port) noexcept {
-  auto* sa = interface_sa(context.tables, port);
+flow_verdict through_interface(stage_context& context, const flow_key& key, std::uint16_t port) noexcept {
+  auto* sa = interface_sa(context.tables, port, key);
   return sa == nullptr ? discard(drop_reason::no_sa) : protect_with(context, sa);
 }
 
 // A rule's or the default's answer where nothing demands protection but, perhaps, the interface that the route names.
-flow_verdict pass(stage_context& context, const route_result& way, path_id path) noexcept {
-  if (path != path_id::to_box && is_tunnel_port(way.port)) return through_interface(context, way.port);
+flow_verdict pass(stage_context& context, const flow_key& key, const route_result& way, path_id path) noexcept {
+  if (path != path_id::to_box && is_tunnel_port(way.port)) return through_interface(context, key, way.port);
   if (path != path_id::bypass) return take(path, way.port, nullptr);
   switch (way.verdict) {
     case route_verdict::forward:
@@ -107,15 +107,15 @@ flow_verdict ask_spd(stage_context& context, rte_mbuf* packet, const flow_key& k
   const auto* rule = find_rule(tables, key, way, path);
   if (rule != nullptr) {
     if (rule->record.action == api::policy_action::discard) return discard(drop_reason::policy_discard);
-    if (rule->record.action == api::policy_action::bypass) return pass(context, way, path);
+    if (rule->record.action == api::policy_action::bypass) return pass(context, key, way, path);
   }
   if (auto* sa = tables.selectors->match(key); sa != nullptr) return protect_with(context, sa);
   if (auto* sa = sa_by_quote(context, packet, key); sa != nullptr) return protect_with(context, sa);
   if (rule != nullptr)
-    return path == path_id::to_box ? discard(drop_reason::no_sa) : through_interface(context, way.port);
+    return path == path_id::to_box ? discard(drop_reason::no_sa) : through_interface(context, key, way.port);
   // In clear, although the tunnel's other end would have had to protect it.
   if (tables.selectors->match(key.reversed()) != nullptr) return discard(drop_reason::cleartext_must_be_protected);
-  if (path != path_id::to_box && is_tunnel_port(way.port)) return through_interface(context, way.port);
+  if (path != path_id::to_box && is_tunnel_port(way.port)) return through_interface(context, key, way.port);
   // Where no way leads out, no rule could name the port.
   if (path == path_id::bypass && way.verdict == route_verdict::none) return discard(drop_reason::no_route);
   if (path == path_id::bypass && way.verdict == route_verdict::unreachable)
@@ -127,7 +127,7 @@ flow_verdict ask_spd(stage_context& context, rte_mbuf* packet, const flow_key& k
 flow_verdict decide_from_box(stage_context& context, rte_mbuf* packet, const flow_key& key) noexcept {
   const route_result way{.verdict = route_verdict::forward, .port = key.egress};
   if (!is_tunnel_port(key.egress) && (key.special == special_packet::neighbour_discovery || is_ike(key)))
-    return pass(context, way, path_id::from_box);
+    return pass(context, key, way, path_id::from_box);
   return ask_spd(context, packet, key, way, path_id::from_box);
 }
 
@@ -137,11 +137,19 @@ flow_verdict decide_decrypted(stage_context& context, rte_mbuf* packet, const fl
   if (way.verdict == route_verdict::local) return take(path_id::to_box, box_index, nullptr);
   if (auto* sa = context.tables.selectors->match(key); sa != nullptr) return protect_with(context, sa);
   if (auto* sa = sa_by_quote(context, packet, key); sa != nullptr) return protect_with(context, sa);
-  return pass(context, way, path_id::bypass);
+  return pass(context, key, way, path_id::bypass);
+}
+
+// Whether `port` is the tunnel's unprotected side (RFC 4301 3.1): where its ESP goes out. Where that is not known it
+// may be.
+bool is_unprotected_side(const forwarding_tables& tables, std::uint16_t interface, std::uint16_t port) noexcept {
+  const auto* sa = tables.ports[interface].sa.load(std::memory_order_acquire);
+  return sa == nullptr || tables.routes->lookup(sa->record.remote, sa->record.spi).port == port;
 }
 
 // Out of a tunnel with an interface: its selectors are any-any and judge nothing, so the operator's rules do, as on any
-// port; what none of them names passes (docs/decisions/0011-route-based-tunnels.md).
+// port; what none of them names passes, but not in clear to where the tunnel's ESP comes from
+// (docs/decisions/0011-route-based-tunnels.md).
 flow_verdict decide_from_interface(stage_context& context, const flow_key& key, const route_result& way,
                                    path_id path) noexcept {
   const auto& tables = context.tables;
@@ -152,9 +160,12 @@ flow_verdict decide_from_interface(stage_context& context, const flow_key& key, 
   if (rule == nullptr && tables.selectors->match(key.reversed()) != nullptr)
     return discard(drop_reason::cleartext_must_be_protected);
   if (path == path_id::to_box || (rule != nullptr && rule->record.action == api::policy_action::bypass))
-    return pass(context, way, path);
+    return pass(context, key, way, path);
   if (auto* sa = tables.selectors->match(key); sa != nullptr) return protect_with(context, sa);
-  return rule != nullptr ? through_interface(context, way.port) : pass(context, way, path);
+  if (rule != nullptr) return through_interface(context, key, way.port);
+  const bool leads_out = way.verdict == route_verdict::forward || way.verdict == route_verdict::unresolved;
+  if (leads_out && is_unprotected_side(tables, key.ingress, way.port)) return discard(drop_reason::no_policy);
+  return pass(context, key, way, path);
 }
 
 flow_verdict decide(stage_context& context, rte_mbuf* packet, const flow_key& key, std::uint32_t hash) noexcept {

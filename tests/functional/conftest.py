@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import pytest  # noqa: E402
 
 from harness import gateway  # noqa: E402
-from harness.topology import Bench, Sites  # noqa: E402
+from harness.topology import Bench, Hub, Sites  # noqa: E402
 
 
 @pytest.hookimpl(wrapper=True)
@@ -24,6 +24,7 @@ def pytest_runtest_makereport(item, call):
 def close_and_read_logs(surroundings):
     """What a sanitizer said, also at a daemon's end, is an error even where every test has passed."""
     gateways = [g for name in ("gateway", "gw_a", "gw_b") if (g := getattr(surroundings, name, None))]
+    gateways += getattr(surroundings, "gateways", {}).values()
     surroundings.close()
     for g in (g for g in gateways if os.path.exists(g.log)):
         with open(g.log, errors="replace") as f:
@@ -60,3 +61,18 @@ def make_sites(tmp_path_factory):
     yield make
     for sites in made:
         close_and_read_logs(sites)
+
+
+@pytest.fixture(scope="module")
+def make_hub(tmp_path_factory):
+    made = []
+
+    def make():
+        for old in made:
+            close_and_read_logs(old)
+        made[:] = [Hub(str(tmp_path_factory.mktemp("hub")))]
+        return made[0]
+
+    yield make
+    for hub in made:
+        close_and_read_logs(hub)

@@ -129,7 +129,8 @@ def write(directory, ports, tunnels=(), policies=(), routes=(), name="gw", worke
     document = {"gateway": {"name": name, "workers": workers, "lab": True, "legacy": True, "hugepages": "never", **gateway},
                 "ports": ports}
     if routes:
-        document["routes"] = [dict(zip(("to", "via", "port"), route)) for route in routes]
+        document["routes"] = [{key: value for key, value in zip(("to", "via", "port"), route) if value}
+                              for route in routes]
     if tunnels:
         document["tunnels"] = {}
         for tunnel in tunnels:

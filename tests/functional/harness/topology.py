@@ -1,4 +1,4 @@
-"""The two surroundings of the tests: two sites with a gateway each, and one gateway between two stations."""
+"""The surroundings of the tests: two sites with a gateway each, three of them, and one gateway between two stations."""
 
 import contextlib
 import itertools
@@ -103,6 +103,48 @@ class Sites:
         lab.route("wan", "fd00:1::/64", self.GW_A6)
         lab.route("wan", "10.2.0.0/16", self.GW_B4)
         lab.route("wan", "fd00:2::/64", self.GW_B6)
+        return self
+
+    def close(self):
+        self.lab.close()
+
+
+class Hub:
+    """site-h, site-1 and site-2, each behind its gateway; the gateways meet at one router, the WAN."""
+
+    KEYS = ("h", "1", "2")
+    WAN4 = {key: f"203.0.{113 + n}.2" for n, key in enumerate(KEYS)}
+    LAN4 = {key: f"10.{n + 1}.0.0/16" for n, key in enumerate(KEYS)}
+    LAN6 = {key: f"fd00:{n + 1}::/64" for n, key in enumerate(KEYS)}
+    HOST4 = {key: f"10.{n + 1}.1.10" for n, key in enumerate(KEYS)}
+    HOST6 = {key: f"fd00:{n + 1}::10" for n, key in enumerate(KEYS)}
+
+    def __init__(self, directory):
+        self.lab, self.directory, self.gateways = Lab(), directory, {}
+        os.makedirs(directory, exist_ok=True)
+        lab = self.lab
+        lab.namespace("wan", forwarding=True)
+        for n, key in enumerate(self.KEYS):
+            lab.namespace(f"site-{key}")
+            lab.namespace(f"gw-{key}")
+            lab.veth((f"site-{key}", "eth0"), (f"gw-{key}", "lan0"))
+            lab.veth((f"gw-{key}", "wan0"), ("wan", f"to-{key}"))
+            lab.address(f"site-{key}", "eth0", f"{self.HOST4[key]}/16", f"{self.HOST6[key]}/64")
+            lab.address("wan", f"to-{key}", f"203.0.{113 + n}.1/24")
+            lab.route(f"site-{key}", "default", f"10.{n + 1}.0.1")
+            lab.route(f"site-{key}", "default", f"fd00:{n + 1}::1")
+
+    def start(self, tunnels, routes=None):
+        """`tunnels` and `routes` by gateway; a route as in Sites."""
+        for n, key in enumerate(self.KEYS):
+            ports = {"wan": {"device": "wan0", "addresses": [f"{self.WAN4[key]}/24"]},
+                     "lan": {"device": "lan0", "addresses": [f"10.{n + 1}.0.1/16", f"fd00:{n + 1}::1/64"]}}
+            ways = [("0.0.0.0/0", f"203.0.{113 + n}.1", "wan"), *(routes or {}).get(key, ())]
+            directory = os.path.join(self.directory, f"gw-{key}")
+            file = config.write(directory, ports, tunnels[key], (), ways, f"gw-{key}")
+            self.gateways[key] = self.lab.closing(Gateway(self.lab, f"gw-{key}", file, directory)).launch()
+        for g in self.gateways.values():
+            g.wait_ready()
         return self
 
     def close(self):

@@ -100,5 +100,27 @@ TEST(Interfaces, NeedANameOfTheirOwnAndNoSelectors) {
   EXPECT_NE(got[1].find("carries what the routes lead into it"), std::string::npos) << got[1];
 }
 
+TEST(Interfaces, HaveAddressesThatAnInterfaceCanHave) {
+  const auto text = edited(with_child(""), "    peer: 203.0.113.25\n",
+                           "    peer: 203.0.113.25\n    interface: { name: branch, addresses: [224.0.0.1/30] }\n");
+  const auto got = lines_of(load(text));
+  ASSERT_EQ(got.size(), 1u);
+  EXPECT_NE(got[0].find("224.0.0.1 is no address that an interface can have"), std::string::npos) << got[0];
+}
+
+TEST(Interfaces, AreAtMost128) {
+  auto text =
+      std::string("gateway: { name: hq }\nports: { wan: { device: eth0, addresses: [203.0.113.2/24] } }\ntunnels:\n");
+  for (int i = 1; i <= 129; ++i) {
+    const auto n = std::to_string(i), spi = std::to_string(1000 + i);
+    text += "  t" + n + ": { local: 203.0.113.2, peer: 203.0.113.25, interface: { name: i" + n +
+            " }, children: { all: { manual: { esp: aes256cbc-sha256, out: { spi: " + spi + ", key: { env: O" + n +
+            " } }, in: { spi: " + spi + ", key: { env: I" + n + " } } } } } }\n";
+  }
+  const auto got = lines_of(load(text));
+  ASSERT_EQ(got.size(), 1u) << got.front();
+  EXPECT_NE(got[0].find("tunnels.t129.interface: is one too many: 128"), std::string::npos) << got[0];
+}
+
 }  // namespace
 }  // namespace trunkgate::test
