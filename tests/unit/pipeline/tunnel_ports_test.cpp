@@ -47,8 +47,8 @@ class tunnel_ports : public ::testing::Test {
     EXPECT_TRUE(index) << index.error().reason;
     return *index;
   }
-  static std::string route_to(std::uint16_t port, const char* destination, fib& routes) {
-    const fib::next_hop hop{port, {}};
+  static std::string route_to(std::uint16_t port, const char* destination, fib& routes, const ip_address& via = {}) {
+    const fib::next_hop hop{port, via};
     const auto added =
         routes.add_route(parse_ip_prefix(destination).value(), route_verdict::forward, 0, std::span(&hop, 1));
     routes.commit();
@@ -144,7 +144,7 @@ TEST_F(tunnel_ports, an_interface_opened_anew_has_its_sas_again) {
 }
 
 TEST_F(tunnel_ports, a_way_to_the_peer_through_a_tunnel_is_refused) {
-  ASSERT_EQ(route_to(open(), "192.0.2.2/32", *gateway_.tables().routes), "");
+  ASSERT_EQ(route_to(open(), "192.0.2.2/32", *gateway_.tables().routes, address("169.254.0.2")), "");
   change({outbound(1000)});
   ASSERT_EQ(route_to(ports_->find("vpn"), "10.7.0.0/16", *gateway_.tables().routes), "");
   EXPECT_EQ(spi_of("10.1.0.2", "10.7.0.1"), 0u);
