@@ -65,9 +65,8 @@ def test_sender_is_told_what_fits(sites):
     assert errors == ["From fd00:1::1 icmp_seq=1 Packet too big: mtu=1446"]
 
 
-def bgpd(own_as, peer_as, router_id, here, there, networks):
-    four, six = networks
-    (near4, near6), (far4, far6) = here, there
+def bgpd(own_as, peer_as, router_id, peer, networks):
+    (far4, far6), (four, six) = peer, networks
     return f"""
 router bgp {own_as}
  bgp router-id {router_id}
@@ -98,8 +97,8 @@ class Routers:
     """A bgpd on each gateway, each announcing its LAN to the other over the tunnel."""
 
     def __init__(self, sites):
-        self.a = Frr(sites.lab, "gw-a", bgpd(65001, 65002, "10.1.0.1", ENDS[0], ENDS[1], LANS[0]))
-        self.b = Frr(sites.lab, "gw-b", bgpd(65002, 65001, "10.2.0.1", ENDS[1], ENDS[0], LANS[1]))
+        self.a = Frr(sites.lab, "gw-a", bgpd(65001, 65002, "10.1.0.1", ENDS[1], LANS[0]))
+        self.b = Frr(sites.lab, "gw-b", bgpd(65002, 65001, "10.2.0.1", ENDS[0], LANS[1]))
         self.sites = sites
 
     def wait_routes(self, present=True, prefix="10.2.0.0/16", seconds=30):
