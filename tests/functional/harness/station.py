@@ -104,6 +104,14 @@ class Station:
                     raise AssertionError(f"{len(hits)} of {wanted} {what} came to {self.netns} within {seconds} s")
                 self._arrived.wait(min(remaining, 0.2))
 
+    def gather(self, wanted, seconds=5.0):
+        """Waits until so many frames have come, and takes all there are; fewer if they do not come in time."""
+        deadline = time.monotonic() + seconds
+        with self._arrived:
+            while len(self._frames) < wanted and (remaining := deadline - time.monotonic()) > 0:
+                self._arrived.wait(remaining)
+        return self.take()
+
     # ---- the thread ----
 
     def _receive(self):

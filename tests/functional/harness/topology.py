@@ -194,7 +194,7 @@ class Bench:
         {"name": "clear6", "from": "lan", "to": "wan", "source": "fd00:1::/64", "destination": "2001:db8:c::/64",
          "action": "bypass", "both_ways": True})
 
-    def start(self, tunnels=(), policies=POLICIES, ports=None, routes=None, wait=True, **gateway):
+    def start(self, tunnels=(), policies=POLICIES, ports=None, routes=None, wait=True, peer_type=Peer, **gateway):
         ports = ports or {}
         own = {"wan": {"device": "wan0", "addresses": [f"{self.BOX4}/24", f"{self.BOX6}/64"], **ports.get("wan", {})},
                "lan": {"device": "lan0", "addresses": [f"{self.BOX_LAN4}/16", f"{self.BOX_LAN6}/64"],
@@ -203,7 +203,7 @@ class Bench:
             routes = [("0.0.0.0/0", "203.0.113.1", "wan"), ("::/0", "2001:db8:f::1", "wan")]
         file = config.write(self.directory, own, tunnels, policies, routes, "gw", **gateway)
         self.gateway = self.lab.closing(Gateway(self.lab, "gw", file, self.directory))
-        self.peers = {(t.name, c.name): Peer(t, c) for t in tunnels for c in t.children}
+        self.peers = {(t.name, c.name): peer_type(t, c) for t in tunnels for c in t.children}
         self.gateway.launch()
         if wait:
             self.gateway.wait_ready()
