@@ -16,6 +16,7 @@ from harness import config, oracle
 from harness.config import Child, Tunnel
 from harness.gateway import TRUNKGATE
 from harness.netns import run
+from harness.station import listener_report
 from harness.topology import Bench
 
 BURST = 257
@@ -79,6 +80,8 @@ def tunnels():
 @pytest.fixture(scope="module")
 def bench(make_bench):
     b = make_bench().start(tunnels(), peer_type=oracle.Peer, legacy=True)
+    b.wan.ignore = b.lan.ignore = listener_report
+    b.clear()
     for name, (_, _, udp) in OUTER.items():  # neighbours' addresses become known: no packet of a burst waits for one
         peer = b.peers[name, SUITES[0]]
         for packet in inner_packets(peer, 2, inbound=False):

@@ -26,6 +26,11 @@ SO_RCVBUFFORCE = 33
 Frame = collections.namedtuple("Frame", "time data checksum_pending")
 
 
+def listener_report(data):
+    """What the box's kernel says of its multicast groups whenever it likes (behind a hop-by-hop header)."""
+    return data[12:14] == b"\x86\xdd" and data[20] == 0 and data[54] == 58
+
+
 class Station:
     def __init__(self, netns, device, mac):
         self.netns, self.device, self.mac = netns, device, mac
