@@ -227,12 +227,17 @@ void pass_arp(stage_context& context, rte_mbuf* packet) noexcept {
   context.switch_path(packet, from_box ? path_id::from_box : path_id::to_box, stage_id::policy);
 }
 
-// ESP inside what came out of an SA, for this gateway again: nested tunnels.
+// ESP inside what came out of an SA, for this gateway again: nested tunnels. What no SA opens is not the kernel's either
+// (RFC 4301 5.2). True: the packet has left.
 bool enters_another_sa(stage_context& context, rte_mbuf* packet) noexcept {
   auto& m = meta(packet);
   if (!m.decrypted || (m.protocol != protocol_esp && m.destination_port != port_nat_traversal) || m.fragment)
     return false;
   const auto match = find_inbound(context.tables, packet);
+  if (match.drop != drop_reason::none) {
+    context.drop(packet, match.drop);
+    return true;
+  }
   if (match.sa == nullptr) return false;
   m.in_sa = match.sa;
   m.in_udp = match.in_udp;

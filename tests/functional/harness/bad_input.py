@@ -33,11 +33,11 @@ POLICIES = [
     *Bench.POLICIES]
 
 
-def start(bench):
+def start(bench, more=(), **options):
     """The bench with this file's tunnels, rules and routes."""
     routes = [("0.0.0.0/0", "203.0.113.1", "wan"), ("2001:db8:c::/64", "2001:db8:f::1", "wan"),
               ("fd00:2::/64", "2001:db8:f::1", "wan")]
-    bench.start(tunnels(), POLICIES, routes=routes)
+    bench.start([*tunnels(), *more], POLICIES, routes=routes, **options)
     bench.lab.ip("gw", "route", "add", "unreachable", "192.0.2.128/25")
     wait_until(lambda: bench.has_route("192.0.2.128/25"), "the route is followed")
     return bench
