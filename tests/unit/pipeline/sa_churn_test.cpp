@@ -1,4 +1,4 @@
-// SAs come and go while packets flow: nothing is lost that need not be, and nobody uses what was freed.
+// SAs and rules come and go while packets flow: nothing is lost that need not be, and nobody uses what was freed.
 #include <map>
 #include <set>
 
@@ -14,6 +14,13 @@ namespace {
 using namespace test;
 
 constexpr std::size_t packets = 6000, packets_per_change = 20;
+#ifdef __SANITIZE_THREAD__
+constexpr std::uint32_t storm_sas = 10'000;  // ThreadSanitizer is ten times slower
+#elif defined(__SANITIZE_ADDRESS__)
+constexpr std::uint32_t storm_sas = 20'000;
+#else
+constexpr std::uint32_t storm_sas = 100'000;
+#endif
 
 class sa_churn : public testing::Test {
  protected:
@@ -132,6 +139,133 @@ TEST_F(sa_churn, sas_that_vanish_leave_no_packet_behind) {
                             drop_reason::cleartext_must_be_protected, drop_reason::esp_replayed})
     explained += gateway_.drops(reason);
   EXPECT_EQ(gateway_.all_drops(), explained);
+}
+
+// 100,000 SAs come and go in batches, a tunnel is rekeyed with each batch, and the operator's rules are swapped: what
+// flows through two tunnels both ways and by a rule in clear arrives whole, all of it.
+class sa_storm : public sa_churn {
+ protected:
+  static constexpr std::uint32_t pairs_per_batch = 25, batches = storm_sas / 2 / pairs_per_batch;
+  static constexpr std::size_t packets_per_batch = 20, streams = 4;
+
+  ~sa_storm() override {
+    gateway_.workers().stop();
+    gateway_.tables().rules.store(nullptr);
+  }
+
+  static api::sa_record with_sites(api::sa_direction direction, std::uint32_t spi, const std::string& remote) {
+    auto record = sa_between(direction, spi % 2 == 0 ? esp_suite::aes256gcm16 : esp_suite::aes128cbc_sha256, spi);
+    set_prefixes(record, {"10.1.0.0/16"}, {remote.c_str()});
+    return record;
+  }
+  static std::string passing_site(std::uint32_t number) {
+    return "10." + std::to_string(100 + number % 100) + "." + std::to_string(number / 100 % 250) + ".0/24";
+  }
+  static api::sa_record rekeyed(std::uint32_t batch) {
+    return with_sites(api::sa_direction::outbound, 0x1000 + batch, "10.3.0.0/16");
+  }
+  static api::sa_record passing(std::uint32_t number, api::sa_direction direction) {
+    return with_sites(direction, 0x100000 + number, passing_site(number));
+  }
+
+  // Batch n brings its SAs, takes those of batch n - 2 away, and has the tunnel's next key.
+  void change_batch(std::uint32_t batch) {
+    std::deque<api::sa_record> wanted{rekeyed(batch)};
+    std::vector<api::sa_record> removed;
+    if (batch > 0) removed.push_back(rekeyed(batch - 1));
+    for (std::uint32_t i = 0; i < pairs_per_batch; ++i)
+      for (const auto direction : {api::sa_direction::outbound, api::sa_direction::inbound}) {
+        wanted.push_back(passing(batch * pairs_per_batch + i, direction));
+        if (batch >= 2) removed.push_back(passing((batch - 2) * pairs_per_batch + i, direction));
+      }
+    change(std::move(wanted), removed);
+  }
+
+  // What the control thread does when the operator's rules change: every other set has one more in front.
+  void swap_rules(std::uint32_t batch) {
+    std::vector<operator_rules::rule> wanted;
+    const auto rule = [&](const char* destination, api::policy_action action) {
+      api::policy_record record;
+      record.policy = api::name("rule");
+      record.destination = parse_ip_prefix(destination).value();
+      record.action = action;
+      wanted.push_back({.record = record, .from = no_port, .to = no_port, .flows = &flows_});
+    };
+    if (batch % 2 != 0) rule("10.6.0.0/16", api::policy_action::discard);
+    rule("10.5.0.0/16", api::policy_action::bypass);
+    auto built = operator_rules::build(wanted);
+    ASSERT_TRUE(built) << built.error().reason;
+    gateway_.tables().rules.store(built->get(), std::memory_order_release);
+    gateway_.tables().generation.fetch_add(1, std::memory_order_release);
+    if (rules_ != nullptr) gateway_.rcu().retire(std::move(rules_));
+    rules_ = std::move(*built);
+  }
+
+  void send(std::size_t n) {
+    const auto queue = static_cast<std::uint16_t>(n / streams % 2);
+    const auto port = static_cast<std::uint16_t>(1 + n % 50);
+    if (n % streams == 3) {
+      const auto inner = udp_packet(between("10.2.0.3", "10.1.0.2"), port, 2, be(n, 8));
+      return gateway_.receive(outside, esp_from_peer(inbound_, inner, {.sequence = n / streams + 1}), queue);
+    }
+    const char* const sites[] = {"10.2.0.3", "10.3.0.3", "10.5.0.3"};
+    gateway_.receive(inside, udp_packet(between("10.1.0.2", sites[n % streams]), port, 2, be(n, 8)), queue);
+  }
+
+  // The number inside what left; the frame must be what its stream's packets become.
+  void judge_outside(const bytes& frame) {
+    const bytes outer(frame.begin() + 14, frame.end());
+    if (outer.at(9) == 17) return judge_inner(outer, 2);
+    const auto spi = static_cast<std::uint32_t>(read_be(outer, 20, 4));
+    const auto record = spi == steady_.spi ? steady_ : rekeyed(spi - 0x1000);
+    const auto got = open_at_peer(record, outer);
+    EXPECT_TRUE(sequences_[spi].insert(got.sequence).second) << "a sequence number was used twice";
+    judge_inner(got.inner, spi == steady_.spi ? 0 : 1);
+  }
+  void judge_inner(const bytes& inner, std::size_t stream) {
+    EXPECT_TRUE(checksums_hold(inner));
+    const auto number = read_be(inner, 28, 8);
+    EXPECT_EQ(number % streams, stream);
+    EXPECT_TRUE(numbers_.insert(number).second) << "packet " << number << " came twice";
+  }
+
+  void take_all() {
+    while (auto* frame = gateway_.wire(outside).take()) judge_outside(content_of(frame));
+    while (auto* frame = gateway_.wire(inside).take()) {
+      const auto content = content_of(frame);
+      judge_inner({content.begin() + 14, content.end()}, 3);
+    }
+  }
+
+  const api::sa_record steady_ = with_sites(api::sa_direction::outbound, 0x900, "10.2.0.0/16");
+  const api::sa_record inbound_ = with_sites(api::sa_direction::inbound, 0x901, "10.2.0.0/16");
+  counter flows_;
+  std::unique_ptr<operator_rules> rules_;
+  std::set<std::uint64_t> numbers_;
+  std::map<std::uint32_t, std::set<std::uint64_t>> sequences_;
+};
+
+TEST_F(sa_storm, sas_and_rules_by_the_hundred_thousand) {
+  change({steady_, inbound_}, {});
+  change_batch(0);
+  swap_rules(0);
+  gateway_.workers().start();
+  const std::size_t total = std::size_t{batches} * packets_per_batch;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(3);
+  for (std::size_t sent = 0; numbers_.size() < total && std::chrono::steady_clock::now() < deadline;) {
+    if (HasFailure() || gateway_.all_drops() != 0) break;
+    if (sent < total && sent - numbers_.size() < 200) {
+      const auto batch = static_cast<std::uint32_t>(sent / packets_per_batch);
+      if (batch > 0 && sent % packets_per_batch == 0) change_batch(batch);
+      if (batch > 0 && sent % (4 * packets_per_batch) == 0) swap_rules(batch / 4);
+      send(sent++);
+    } else {
+      std::this_thread::yield();
+    }
+    take_all();
+  }
+  EXPECT_EQ(numbers_.size(), total);
+  for (const auto& row : drop_reasons) EXPECT_EQ(gateway_.drops(row.reason), 0u) << row.name;
 }
 
 }  // namespace
