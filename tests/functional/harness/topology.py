@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import signal
 import time
 
 from scapy.layers.inet import IP, UDP
@@ -201,7 +202,8 @@ class Bench:
                        **ports.get("lan", {})}}
         if routes is None:
             routes = [("0.0.0.0/0", "203.0.113.1", "wan"), ("::/0", "2001:db8:f::1", "wan")]
-        file = config.write(self.directory, own, tunnels, policies, routes, "gw", **gateway)
+        self.around = {"ports": own, "policies": policies, "routes": routes, **gateway}
+        file = config.write(self.directory, tunnels=tunnels, **self.around)
         self.gateway = self.lab.closing(Gateway(self.lab, "gw", file, self.directory))
         self.peers = {(t.name, c.name): peer_type(t, c) for t in tunnels for c in t.children}
         self.gateway.launch()
@@ -210,6 +212,11 @@ class Bench:
             self.wait_quiet()
             self.buffers_free = self.gateway.show("gateway")[0]["buffers_free"]
         return self
+
+    def reload(self, tunnels):
+        """The same configuration with these tunnels, put into force as an operator does; the caller waits for it."""
+        config.write(self.directory, tunnels=tunnels, **self.around)
+        os.kill(self.gateway.process.pid, signal.SIGHUP)
 
     def wait_quiet(self, seconds=0.15):
         """The box's own kernel has told its multicast groups to the ports (no policy lets it): only tests drop now."""
