@@ -116,7 +116,7 @@ void watcher::drain(const std::function<bool(const api::watched&, std::span<cons
   if (watch_ == nullptr) return;
   pipeline_.tables().rcu.reclaim();  // tells whether it is quiet
   // A turn of this thread is for others too: not more than what the rings held when it began.
-  for (std::size_t left = watch_->workers() * 4096; left != 0; --left) {
+  for (std::size_t left = std::size_t{watch_->workers()} * 4096; left != 0; --left) {
     auto* from = oldest();
     if (from == nullptr) return;
     const auto* record = from->ring.front();

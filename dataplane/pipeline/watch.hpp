@@ -25,7 +25,7 @@ class watch {
   [[nodiscard]] static result<std::unique_ptr<watch>> make(const watch_options& options, std::size_t workers);
 
   [[nodiscard]] worker_watch& of(std::uint16_t worker) noexcept { return *workers_[worker]; }
-  [[nodiscard]] std::size_t workers() const noexcept { return workers_.size(); }
+  [[nodiscard]] std::uint16_t workers() const noexcept { return static_cast<std::uint16_t>(workers_.size()); }
   [[nodiscard]] std::uint32_t begun() const noexcept { return plan_.begun.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t lost() const noexcept;
 

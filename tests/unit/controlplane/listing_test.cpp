@@ -2,6 +2,7 @@
 
 #include <fstream>
 #include <map>
+#include <regex>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -47,7 +48,7 @@ TEST(show_sas, is_short_without_spis_and_full_in_json) {
   EXPECT_EQ(parsed[0]["local_ranges"], nlohmann::json::array({"10.1.0.0/16"}));
   EXPECT_EQ(parsed[0]["esn"], false);
   EXPECT_NE(detail_text(listed.objects).find("tunnel hq-branch1\n"), std::string::npos);
-  EXPECT_NE(detail_text(listed.objects).find("  spi                0xdeadbeef\n"), std::string::npos)
+  EXPECT_NE(detail_text(listed.objects).find("  spi                    0xdeadbeef\n"), std::string::npos)
       << detail_text(listed.objects);
 }
 
@@ -71,21 +72,22 @@ TEST(show_sas, detail_is_what_an_operator_asks_for) {
   EXPECT_EQ(
       listed.detail.substr(0, listed.detail.find('\n')),
       "tunnel hq-dc, child lan, in: down, no packet passes its integrity check: the peer has another key or suite");
+  const auto squeezed = std::regex_replace(listed.detail, std::regex(" +"), " ");  // the columns do not matter here
   for (const char* line : {
            "tunnel hq-branch1, child lan, out: up\n",
-           "  suite          aes256gcm16, by ipsec_mb\n",
-           "  from and to    203.0.113.2 > 203.0.113.25, ESP in UDP, port 4500 > 40000\n",
-           "  selectors      10.1.0.0/16 > 10.2.0.0/16, any protocol\n",
+           " suite aes256gcm16, by ipsec_mb\n",
+           " from and to 203.0.113.2 > 203.0.113.25, ESP in UDP, port 4500 > 40000\n",
+           " selectors 10.1.0.0/16 > 10.2.0.0/16, any protocol\n",
            // 2^32 - 1 - 1000 at 100 a second
-           "  sequence       1000 is the last sent, 4294966295 are left; at the rate since it was installed for "
+           " sequence 1000 is the last sent, 4294966295 are left; at the rate since it was installed for "
            "497d02h\n",
-           "  dropped        2: 2 other drops\n",
-           "  installed      10s ago\n",
-           "  last used      6s ago, by worker 0\n",
-           "  replay window  1024 packets\n",
-           "  dropped        4: 4 integrity failed\n",
+           " dropped 2: 2 other drops\n",
+           " installed 10s ago\n",
+           " last used 6s ago, by worker 0\n",
+           " replay window 1024 packets\n",
+           " dropped 4: 4 integrity failed\n",
        })
-    EXPECT_NE(listed.detail.find(line), std::string::npos) << line << listed.detail;
+    EXPECT_NE(squeezed.find(line), std::string::npos) << line << listed.detail;
 }
 
 TEST(show_sas, detail_shows_also_what_has_no_line_of_its_own) {
