@@ -73,9 +73,14 @@ way way_of(const traced_packet& packet) {
   return out;
 }
 
+// For ICMP the data plane keeps type and code where ports are.
+bool has_ports(const api::watched& record) {
+  return record.has_ports != 0 && record.protocol != 1 && record.protocol != 58;
+}
+
 std::string address_and_port(const ip_address& address, const api::watched& record, std::uint16_t port) {
   auto text = to_string(address);
-  if (record.has_ports == 0) return text;
+  if (!has_ports(record)) return text;
   if (address.family == ip_family::v6) text = "[" + text + "]";
   return text + ":" + std::to_string(port);
 }
@@ -263,8 +268,8 @@ json_object trace_object(const traced_packet& packet) {
           {"source", address(begun.source)},
           {"destination", address(begun.destination)},
           {"protocol", protocol_of(begun)},
-          {"source_port", begun.has_ports != 0 ? json_object(begun.source_port) : json_object(nullptr)},
-          {"destination_port", begun.has_ports != 0 ? json_object(begun.destination_port) : json_object(nullptr)},
+          {"source_port", has_ports(begun) ? json_object(begun.source_port) : json_object(nullptr)},
+          {"destination_port", has_ports(begun) ? json_object(begun.destination_port) : json_object(nullptr)},
           {"length", begun.length},
           {"ingress", begun.ingress.view()},
           {"stages", stages},
