@@ -53,8 +53,8 @@ listing list_policies(std::span<const api::policy_status> policies) {
                            {"source", to_string(rule.source)},
                            {"destination", to_string(rule.destination)},
                            {"protocol", protocol_text(rule.protocol)},
-                           {"source_ports", range_text(rule.source_ports)},
-                           {"destination_ports", range_text(rule.destination_ports)},
+                           {"source_ports", ports_text(rule.protocol, rule.source_ports)},
+                           {"destination_ports", ports_text(rule.protocol, rule.destination_ports)},
                            {"icmp", icmp_selector_text(rule.protocol, rule.source_ports)},
                            {"dscp", dscp_text(rule.dscp)},
                            {"flows", policy.flows}});

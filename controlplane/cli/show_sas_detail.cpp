@@ -79,9 +79,10 @@ std::string side_text(const std::string& ranges, const std::string& ports) {
 std::string selectors_text(sa_fields& sa, bool out) {
   const auto local = side_text(sa.list("local_ranges"), sa.text("local_ports"));
   const auto remote = side_text(sa.list("remote_ranges"), sa.text("remote_ports"));
-  const auto protocol = sa.text("protocol");
+  const auto protocol = sa.text("protocol"), icmp = sa.text("icmp"), dscp = sa.text("dscp");
   return (out ? local + " > " + remote : remote + " > " + local) + ", " +
-         (protocol == "any" ? "any protocol" : "protocol " + protocol);
+         (protocol == "any" ? "any protocol" : "protocol " + protocol) + (icmp.empty() ? "" : " " + icmp) +
+         (dscp.empty() ? "" : ", dscp " + dscp);
 }
 
 std::string sequence_text(sa_fields& sa, bool out) {

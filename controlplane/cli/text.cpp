@@ -94,6 +94,10 @@ std::string range_text(const api::port_range& ports) {
   return ports.first == ports.last ? first : first + "-" + std::to_string(ports.last);
 }
 
+std::string ports_text(std::int16_t protocol, const api::port_range& ports) {
+  return protocol == 1 || protocol == 58 ? "any" : range_text(ports);
+}
+
 std::string icmp_selector_text(std::int16_t protocol, const api::port_range& ports) {
   const bool icmp = protocol == 1 || protocol == 58;
   return icmp && !ports.any() ? icmp_text(protocol, {ports.first, ports.last}) : "";

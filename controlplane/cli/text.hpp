@@ -26,6 +26,7 @@ namespace trunkgate {
 [[nodiscard]] std::string prefixes_text(std::span<const ip_prefix> prefixes);   // "10.1.0.0/16 10.2.0.0/16"
 [[nodiscard]] std::string range_text(const api::port_range& ports);             // "any", "5060", "1024-2047"
 // Type of message where the protocol is one of the ICMPs and the selector names one; else "".
+[[nodiscard]] std::string ports_text(std::int16_t protocol, const api::port_range& ports);  // "any" for those
 [[nodiscard]] std::string icmp_selector_text(std::int16_t protocol, const api::port_range& ports);
 [[nodiscard]] std::string protocol_text(std::int16_t protocol);  // "any", "tcp", "89"
 [[nodiscard]] std::uint64_t now_unix_ns();

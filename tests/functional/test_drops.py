@@ -240,14 +240,18 @@ def test_no_packet_buffer_is_lost(bench):
     bench.wait_buffers_free()
 
 
-# Tests of their own in test_drop_answers.py and test_route_based.py, and reasons that the wire cannot provoke: where those are tested instead.
+# Tests of their own in other files, and reasons that the wire cannot provoke: where those are tested instead.
 OWN_TESTS = {
     "hop_limit_expired": "test_hop_limit_expired", "icmp_error_suppressed": "test_icmp_error_is_not_answered_by_one",
     "packet_too_big": "test_packet_too_big", "fragment_not_reassembled": "test_fragment_of_esp_without_its_rest",
     "neighbour_unresolved": "test_neighbour_that_never_answers",
     "neighbour_queue_full": "test_more_packets_than_wait_for_a_neighbour",
     "punt_rate_limited": "test_flood_for_the_box_is_limited", "port_down": "test_port_down",
-    "peer_behind_tunnel": "test_way_to_the_peer_through_the_tunnel_itself"}
+    "peer_behind_tunnel": "test_way_to_the_peer_through_the_tunnel_itself",
+    "fragment_tiny": "test_tiny_parts_never_pass", "fragment_malformed": "test_broken_parts_never_pass",
+    "fragment_overlapping": "test_overlapping_parts_take_the_datagram_with_them",
+    "fragment_duplicate": "test_a_copy_goes_alone", "fragment_limit": "test_more_parts_than_wait_are_refused",
+    "fragment_without_first": "test_without_its_first_part_nothing_passes"}
 UNIT_TESTS = {  # reason: text that a file under tests/unit must hold
     reason: f"drop_reason::{reason}" for reason in (
         "frame_truncated",         # the kernel itself refuses such frames before a packet socket sees them
@@ -269,7 +273,7 @@ def test_every_reason_has_a_test():
     assert sorted(reasons - here - set(UNIT_TESTS)) == [], "drop reasons without a test"
     assert sorted((here | set(UNIT_TESTS)) - reasons) == [], "tests of drop reasons that are no more"
     text = ""
-    for name in ("test_drop_answers.py", "test_route_based.py"):
+    for name in ("test_drop_answers.py", "test_route_based.py", "test_fragments_policy.py"):
         with open(source_file("tests/functional", name)) as f:
             text += f.read()
     assert [name for name in OWN_TESTS.values() if f"def {name}(" not in text] == []
