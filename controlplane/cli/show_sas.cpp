@@ -105,7 +105,11 @@ json_object object(const api::sa_status& sa) {
           {"replayed", sa.replayed},
           {"integrity_failed", sa.integrity_failed},
           {"selector_mismatch", sa.selector_mismatch},
-          {"other_drops", sa.other_drops}};
+          {"other_drops", sa.other_drops},
+          {"path_mtu", sa.path_mtu},
+          {"path_mtu_age_ms", sa.path_mtu_age_ms},
+          {"path_mtu_learned", sa.path_mtu_learned},
+          {"path_mtu_refused", sa.path_mtu_refused}};
 }
 
 }  // namespace
@@ -130,6 +134,9 @@ listing list_sas(std::span<const api::sa_status> sas, std::uint64_t now_ns) {
     down += view.how == severity::problem ? 1 : 0;
     std::string reason(view.reason);
     if (!reason.empty()) reason += " (trunkgate show sas " + std::string(sa.tunnel.view()) + " detail)";
+    if (reason.empty() && sa.path_mtu != 0)
+      reason =
+          "path MTU " + std::to_string(sa.path_mtu) + ", told " + age_text(sa.path_mtu_age_ms * 1'000'000) + " ago";
     const auto used = sa.last_used_unix_ns;
     out.short_view.add(view.how, {std::string(sa.tunnel.view()), std::string(sa.child.view()),
                                   std::string(direction_text(sa.direction)), std::string(view.state), suite_text(sa),

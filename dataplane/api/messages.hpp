@@ -290,6 +290,9 @@ struct sa_status {
   std::uint64_t packets = 0, bytes = 0;  // bytes of inner IP packets
   std::uint64_t sequence = 0;            // last sent, or highest accepted
   std::uint64_t replayed = 0, integrity_failed = 0, selector_mismatch = 0, other_drops = 0;
+  std::uint64_t path_mtu_age_ms = 0;
+  std::uint32_t path_mtu_learned = 0, path_mtu_refused = 0;  // ICMP reports about this SA's packets
+  std::uint16_t path_mtu = 0;                                // as reported by the network; 0: the port's
 };
 
 struct policy_status {

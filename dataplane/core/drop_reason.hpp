@@ -56,6 +56,9 @@ enum class drop_reason : std::uint8_t {
   nat_keepalive,
   nat_malformed,
   fragment_not_reassembled,
+  fragment_timeout,
+  fragment_mismatch,
+  fragment_table_full,
   // ESP, outbound
   esp_sequence_exhausted,
   esp_encryption_failed,
@@ -74,6 +77,8 @@ enum class drop_reason : std::uint8_t {
   handover_ring_full,
   punt_ring_full,
   punt_rate_limited,
+  path_mtu_learned,
+  path_mtu_refused,
   transmit_queue_full,
   icmp_error_suppressed,
   count_,  // not a reason

@@ -42,7 +42,7 @@ result<std::unique_ptr<sa_set::change>> sa_set::prepare(std::deque<api::sa_recor
     if (!record.interface.view().empty() && port_of_(record.interface.view()) == no_port)
       return failure("tunnel " + std::string(record.tunnel.view()) + ": there is no interface " +
                      std::string(record.interface.view()));
-    const key which{record.direction, record.spi};
+    const key which = key_of(record);
     if (!named.insert(which).second)
       return failure("tunnel " + std::string(record.tunnel.view()) + ": SPI " + std::to_string(record.spi) +
                      " is used twice");
@@ -63,7 +63,7 @@ result<std::unique_ptr<sa_set::change>> sa_set::prepare(std::deque<api::sa_recor
     prepared->made.push_back(std::move(*made));
   }
   for (const auto& record : removed)
-    if (const key which{record.direction, record.spi}; installed_.contains(which) && !named.contains(which))
+    if (const key which = key_of(record); installed_.contains(which) && !named.contains(which))
       prepared->gone.push_back(which);
   if (replace)
     for (const auto& [which, sa] : installed_)
@@ -77,7 +77,7 @@ result<void> sa_set::commit(change& prepared) {
   std::vector<entry> left;
   for (auto& made : prepared.made) {
     // The same SPI with another key has to leave first; every other elder stays until its heir is in.
-    const key which{made.record().direction, made.record().spi};
+    const key which = key_of(made.record());
     take_out(which, left);
     fresh.insert(which);
     insert(std::move(made));
@@ -86,7 +86,7 @@ result<void> sa_set::commit(change& prepared) {
     if (!fresh.contains(which)) take_out(which, left);
   for (auto& record : prepared.reshaped) {
     // The new record continues the old one's numbers: so the old one must have used its last before that.
-    take_out({record.direction, record.spi}, left);
+    take_out(key_of(record), left);
     retire(left);
     tables_.rcu.wait();
     if (auto made = build(record); made)
@@ -113,7 +113,7 @@ void sa_set::retire(std::vector<entry>& left) {
 
 void sa_set::insert(entry made) {
   if (names_ports(made.record())) ++tables_.sas_naming_ports;
-  const key which{made.record().direction, made.record().spi};
+  const key which = key_of(made.record());
   // Where routes lead into the SA its selectors, any-any, must not: they would take everything.
   if (const auto interface = made.record().interface.view(); !interface.empty()) {
     auto& sas = interfaces_[std::string(interface)];
@@ -126,6 +126,7 @@ void sa_set::insert(entry made) {
     tables_.selectors->add(made.out->record, made.out.get());
   }
   if (made.in != nullptr) tables_.inbound.insert(made.in->record.spi, made.in.get());
+  if (made.out != nullptr) tables_.outbound.insert({made.out->record.remote, made.out->record.spi}, made.out.get());
   installed_[which] = std::move(made);
 }
 
@@ -147,6 +148,7 @@ void sa_set::take_out(const key& which, std::vector<entry>& left) {
     tables_.selectors->remove(old.out->record, old.out.get());
   }
   if (old.in != nullptr) tables_.inbound.erase(old.in->record.spi);
+  if (old.out != nullptr) tables_.outbound.erase({old.out->record.remote, old.out->record.spi});
   left.push_back(std::move(old));
 }
 
@@ -155,8 +157,10 @@ void sa_set::each(const std::function<void(const api::sa_record&)>& visit) const
 }
 
 const api::sa_record* sa_set::find(api::sa_direction direction, std::uint32_t spi) const {
-  const auto found = installed_.find({direction, spi});
-  return found == installed_.end() ? nullptr : &found->second.record();
+  const auto found = installed_.lower_bound({direction, spi, ip_address{}});  // any peer's
+  if (found == installed_.end() || std::get<0>(found->first) != direction || std::get<1>(found->first) != spi)
+    return nullptr;
+  return &found->second.record();
 }
 
 void sa_set::bind(std::string_view interface, const interface_sas& sas) {
@@ -234,6 +238,13 @@ void sa_set::report(const std::function<void(const api::sa_status&)>& visit) con
     status.integrity_failed = counters.integrity_failed.get();
     status.selector_mismatch = counters.selector_mismatch.get();
     status.other_drops = counters.other_drops.get();
+    if (sa.out != nullptr) {
+      const auto& path = sa.out->learned_mtu;
+      status.path_mtu = path.reported(now_ms);
+      if (status.path_mtu != 0) status.path_mtu_age_ms = path.age_ms(now_ms);
+      status.path_mtu_learned = path.learned();
+      status.path_mtu_refused = path.refused();
+    }
     visit(status);
   }
 }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <tuple>
 #include <vector>
 
 #include "dataplane/core/secret.hpp"
@@ -39,7 +40,12 @@ class sa_set {
   void add_traffic(std::string_view interface, api::port_status& status) const;
 
  private:
-  using key = std::pair<api::sa_direction, std::uint32_t>;  // direction, SPI
+  // SPI, and the peer of an outbound SA: it was the peer who chose the SPI, and another peer may choose the same.
+  using key = std::tuple<api::sa_direction, std::uint32_t, ip_address>;
+  [[nodiscard]] static key key_of(const api::sa_record& record) {
+    return {record.direction, record.spi,
+            record.direction == api::sa_direction::outbound ? record.remote : ip_address{}};
+  }
   struct entry {
     std::unique_ptr<outbound_sa> out;
     std::unique_ptr<inbound_sa> in;

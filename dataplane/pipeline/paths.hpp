@@ -31,14 +31,15 @@ inline constexpr path inbound_esp{stage_id::rx,
                                   stage_id::follow_fragments,
                                   stage_id::verify_selectors,
                                   stage_id::policy};
-inline constexpr path to_box{stage_id::rx, stage_id::classify, stage_id::follow_fragments, stage_id::policy,
-                             stage_id::punt};
+inline constexpr path to_box{stage_id::rx,     stage_id::classify, stage_id::follow_fragments,
+                             stage_id::policy, stage_id::icmp_in,  stage_id::punt};
 inline constexpr path from_box{stage_id::tap_rx, stage_id::classify, stage_id::follow_fragments,
                                stage_id::policy, stage_id::forward,  stage_id::tx};
 inline constexpr path errors{stage_id::icmp_error, stage_id::forward, stage_id::tx};
+inline constexpr path outer_cut{stage_id::esp_encapsulate, stage_id::fragment_outer, stage_id::forward, stage_id::tx};
 
-inline constexpr std::array<const path*, path_count> paths{&outbound, &bypass,   &inbound_esp,
-                                                           &to_box,   &from_box, &errors};
+inline constexpr std::array<const path*, path_count> paths{&outbound, &bypass, &inbound_esp, &to_box,
+                                                           &from_box, &errors, &outer_cut};
 
 using next_stage_table = std::array<std::array<stage_id, stage_count>, path_count>;
 

@@ -12,7 +12,10 @@ namespace trunkgate {
 namespace {
 
 // rte_ip_frag: fragments of ESP wait two seconds at most (RFC 791 suggests 15; a WAN's reordering takes milliseconds).
-constexpr std::uint32_t reassembly_flows = 64, reassembly_ways = 4;
+// Packets, of a worker, whose parts wait at the same time: where a link on the way loses some, thousands a second come
+// incomplete. Their parts hold at most a quarter of the buffers, so that a flood of fragments starves nothing else.
+constexpr std::uint32_t reassembly_packets = 1024, reassembly_ways = 16;
+constexpr unsigned reassembly_share = 4;
 constexpr std::uint64_t reassembly_seconds = 2;
 
 result<std::unique_ptr<stage_context>> make_context(forwarding_tables& tables, const pipeline_options& options,
@@ -21,28 +24,30 @@ result<std::unique_ptr<stage_context>> make_context(forwarding_tables& tables, c
   if (!crypto) return std::unexpected(crypto.error());
   auto ivs = iv_source::make();
   if (!ivs) return std::unexpected(ivs.error());
-  auto* reassembly = rte_ip_frag_table_create(reassembly_flows, reassembly_ways, reassembly_flows * reassembly_ways,
+  auto* reassembly = rte_ip_frag_table_create(reassembly_packets / reassembly_ways, reassembly_ways, reassembly_packets,
                                               rte_get_tsc_hz() * reassembly_seconds, SOCKET_ID_ANY);
   if (reassembly == nullptr) return failure("no memory for the reassembly table of a worker");
-  return std::unique_ptr<stage_context>(new stage_context{.tables = tables,
-                                                          .next = next_stages,
-                                                          .outlets = {},
-                                                          .worker = index,
-                                                          .pool = options.pool,
-                                                          .flows = flow_cache::make(options.flow_entries),
-                                                          .fragments = fragment_table::make(),
-                                                          .crypto = std::move(*crypto),
-                                                          .ivs = std::move(*ivs),
-                                                          .policer = {},
-                                                          .reassembly = reassembly,
-                                                          .queues = {},
-                                                          .waiting = {},
-                                                          .stages = {},
-                                                          .drops = {},
-                                                          .flow_hits = {},
-                                                          .flow_misses = {},
-                                                          .handed_over = {},
-                                                          .punted = {}});
+  return std::unique_ptr<stage_context>(
+      new stage_context{.tables = tables,
+                        .next = next_stages,
+                        .outlets = {},
+                        .worker = index,
+                        .pool = options.pool,
+                        .flows = flow_cache::make(options.flow_entries),
+                        .fragments = fragment_table::make(),
+                        .crypto = std::move(*crypto),
+                        .ivs = std::move(*ivs),
+                        .policer = {},
+                        .reassembly = reassembly,
+                        .fragments_limit = options.pool->size / reassembly_share / options.workers,
+                        .queues = {},
+                        .waiting = {},
+                        .stages = {},
+                        .drops = {},
+                        .flow_hits = {},
+                        .flow_misses = {},
+                        .handed_over = {},
+                        .punted = {}});
 }
 
 // A core per worker, only where workers never sleep: elsewhere the kernel's scheduler does better on shared machines.

@@ -34,7 +34,9 @@ constexpr std::array<stage_function, stage_count> functions = [] {
   set(stage_id::mss_clamp, mss_clamp);
   set(stage_id::fragment, fragment);
   set(stage_id::esp_encapsulate, esp_encapsulate);
+  set(stage_id::fragment_outer, fragment_outer);
   set(stage_id::icmp_error, icmp_error);
+  set(stage_id::icmp_in, icmp_in);
   set(stage_id::punt, punt);
   set(stage_id::forward, forward);
   return f;

@@ -58,7 +58,19 @@ struct alignas(4) resolve_request {
 };
 
 // ICMP errors that icmp_error makes out of the packet it gets; kept in packet_meta::error.
-enum class icmp_error_kind : std::uint8_t { none, too_big, hop_limit_expired };
+enum class icmp_error_kind : std::uint8_t { none, too_big, hop_limit_expired, no_route, unreachable };
+
+// What the sender is told of a drop, if anything.
+[[nodiscard]] constexpr icmp_error_kind error_for(drop_reason reason) noexcept {
+  switch (reason) {
+    case drop_reason::packet_too_big: return icmp_error_kind::too_big;
+    case drop_reason::hop_limit_expired: return icmp_error_kind::hop_limit_expired;
+    case drop_reason::no_route: return icmp_error_kind::no_route;
+    case drop_reason::route_unreachable:
+    case drop_reason::neighbour_unresolved: return icmp_error_kind::unreachable;
+    default: return icmp_error_kind::none;
+  }
+}
 
 // Where packets go that leave this worker; implemented by the pipeline over rings. Never blocks.
 struct worker_outlets {
@@ -87,6 +99,8 @@ struct stage_context {
   punt_policer policer;
   rte_ip_frag_tbl* reassembly = nullptr;
   rte_ip_frag_death_row death_row{};
+  unsigned fragments_held = 0, fragments_limit = 0;  // buffers in the reassembly table
+  std::uint32_t outer_fragments = 0;                 // packets that fragment_outer has cut
   std::array<stage_queue, stage_count> queues;
   stage_queue waiting;  // for a neighbour's address
   // ---- outputs ----
@@ -132,13 +146,14 @@ struct stage_context {
     if (!outlets.hand_over(outlets.pipeline, to_worker, packet)) return drop(packet, drop_reason::handover_ring_full);
     handed_over.add(1);
   }
-  // The packet becomes an ICMP error to its sender; `mtu` for too_big. It counts as dropped.
-  void answer_error(rte_mbuf* packet, icmp_error_kind kind, std::uint16_t mtu = 0) noexcept {
+  // The packet becomes an ICMP error to its sender, and counts as dropped; `mtu` for packet_too_big. Without an error
+  // for this reason it is just dropped.
+  void answer_error(rte_mbuf* packet, drop_reason reason, std::uint16_t mtu = 0) noexcept {
+    if (error_for(reason) == icmp_error_kind::none) return drop(packet, reason);
     auto& m = meta(packet);
-    const auto reason = kind == icmp_error_kind::too_big ? drop_reason::packet_too_big : drop_reason::hop_limit_expired;
     drops[static_cast<std::size_t>(reason)].add(1);
-    m.error = static_cast<std::uint8_t>(kind);
-    m.error_mtu = mtu;
+    m.error = static_cast<std::uint8_t>(error_for(reason));
+    m.size_limit = mtu;
     m.path = static_cast<std::uint8_t>(path_id::errors);
     put(packet, stage_id::icmp_error);
   }
@@ -160,6 +175,8 @@ void policy(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
 void mss_clamp(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
 void fragment(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
 void esp_encapsulate(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
+void fragment_outer(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
+void icmp_in(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
 void icmp_error(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
 void punt(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;
 void forward(stage_context& context, std::span<rte_mbuf* const> burst) noexcept;

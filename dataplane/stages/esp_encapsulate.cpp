@@ -74,7 +74,6 @@ bool wrap(stage_context& context, rte_mbuf* packet, outbound_sa& sa, esp_op& op)
   auto& m = meta(packet);
   const bool v4 = m.ip_version == 4;
   const bool inner_df = !v4 || (ip_header(packet)[6] & 0x40) != 0;
-  const std::uint16_t fragment = inner_df ? ipv4_header::dont_fragment : 0;  // where the outer header is IPv4
   const std::uint16_t inner_length = m.ip_length;
   rte_pktmbuf_adj(packet, m.l2_length);
   const std::uint32_t payload = append_trailer(packet, sa, v4 ? protocol_ipv4 : protocol_ipv6);
@@ -91,6 +90,8 @@ bool wrap(stage_context& context, rte_mbuf* packet, outbound_sa& sa, esp_op& op)
     context.drop(packet, drop_reason::esp_sequence_exhausted);
     return false;
   }
+  const bool whole = rte_pktmbuf_data_len(packet) <= m.size_limit;                    // or fragment_outer cuts it
+  const std::uint16_t fragment = inner_df && whole ? ipv4_header::dont_fragment : 0;  // where the outer header is IPv4
   write_outer(sa, outer, rte_pktmbuf_data_len(packet), m, fragment);
   op.esp = outer + sa.outer_length;
   const esp_header esp{sa.spi, be32(static_cast<std::uint32_t>(sequence))};
@@ -158,7 +159,10 @@ void esp_encapsulate(stage_context& context, std::span<rte_mbuf* const> burst) n
     sa.counters.last_used_ms.set(context.now_ms);
     if (sa.udp && sa.outer_v6) fill_udp6_checksum(rte_pktmbuf_mtod(packets[i], std::uint8_t*), m.ip_length);
     m.out_sa = nullptr;  // nothing behind this stage may hold on to the SA
-    context.go_on(packets[i], stage_id::esp_encapsulate);
+    if (m.ip_length > m.size_limit)
+      context.switch_path(packets[i], path_id::outer_cut, stage_id::esp_encapsulate);
+    else
+      context.go_on(packets[i], stage_id::esp_encapsulate);
   }
 }
 

@@ -42,6 +42,12 @@ void ask_for(stage_context& context, const ip_address& address, std::uint16_t po
   (void)context.outlets.resolve(context.outlets.pipeline, {.address = address, .port = port});
 }
 
+// Only what goes through in clear has a sender to tell: ESP is our own, and errors are not answered by errors.
+void lose(stage_context& context, rte_mbuf* packet, drop_reason reason) noexcept {
+  if (meta(packet).path == static_cast<std::uint8_t>(path_id::bypass)) return context.answer_error(packet, reason);
+  context.drop(packet, reason);
+}
+
 // No MAC yet: the packet waits in a small queue while the kernel asks for it.
 void wait_for_neighbour(stage_context& context, rte_mbuf* packet, const ip_address& next_hop, bool failed) noexcept {
   auto& m = meta(packet);
@@ -52,14 +58,14 @@ void wait_for_neighbour(stage_context& context, rte_mbuf* packet, const ip_addre
       context.last_resolve_ms = context.now_ms;
       ask_for(context, next_hop, m.egress);
     }
-    return context.drop(packet, drop_reason::neighbour_unresolved);
+    return lose(context, packet, drop_reason::neighbour_unresolved);
   }
   if (m.wait_started_ms == 0) {
     if (context.waiting.count >= waiting_limit) return context.drop(packet, drop_reason::neighbour_queue_full);
     m.wait_started_ms = now;
     ask_for(context, next_hop, m.egress);
   } else if (now - m.wait_started_ms > wait_limit_ms) {
-    return context.drop(packet, drop_reason::neighbour_unresolved);
+    return lose(context, packet, drop_reason::neighbour_unresolved);
   }
   context.waiting.packets[context.waiting.count++] = packet;
 }
@@ -79,8 +85,8 @@ adjacency* find_next_hop(stage_context& context, rte_mbuf* packet) noexcept {
   switch (way.verdict) {
     case route_verdict::forward: return m.next_hop = way.next_hop;
     case route_verdict::unresolved: wait_for_neighbour(context, packet, destination, false); return nullptr;
-    case route_verdict::unreachable: context.drop(packet, drop_reason::route_unreachable); return nullptr;
-    default: context.drop(packet, drop_reason::no_route); return nullptr;
+    case route_verdict::unreachable: lose(context, packet, drop_reason::route_unreachable); return nullptr;
+    default: lose(context, packet, drop_reason::no_route); return nullptr;
   }
 }
 

@@ -3,11 +3,13 @@
 
 #include "dataplane/packet/headers.hpp"
 #include "dataplane/stages/context.hpp"
+#include "dataplane/stages/tunnel_interface.hpp"
 
 namespace trunkgate {
 namespace {
 
 constexpr std::uint64_t errors_per_second = 1000;  // of one worker (RFC 1812 4.3.2.8)
+constexpr std::uint8_t error_class_v4 = 0xc0;      // internetwork control (RFC 1812 4.3.2.5)
 constexpr std::size_t quote_v4 = 576 - 28;         // RFC 1812 4.3.2.3: as much as fits 576 bytes
 constexpr std::size_t quote_v6 = 1280 - 48;        // RFC 4443 2.4 (c)
 
@@ -16,14 +18,19 @@ struct icmp_code {
 };
 
 icmp_code code_for(icmp_error_kind kind, bool v4) noexcept {
-  if (kind == icmp_error_kind::too_big) return v4 ? icmp_code{3, 4} : icmp_code{2, 0};
-  return v4 ? icmp_code{11, 0} : icmp_code{3, 0};
+  switch (kind) {
+    case icmp_error_kind::too_big: return v4 ? icmp_code{3, 4} : icmp_code{2, 0};
+    case icmp_error_kind::no_route: return v4 ? icmp_code{3, 0} : icmp_code{1, 0};     // RFC 1812 5.2.7.1, RFC 4443 3.1
+    case icmp_error_kind::unreachable: return v4 ? icmp_code{3, 1} : icmp_code{1, 3};  // the host, the address
+    default: return v4 ? icmp_code{11, 0} : icmp_code{3, 0};
+  }
 }
 
 // RFC 1122 3.2.2, RFC 4443 2.4 (e): never about an ICMP error, a later fragment, a broadcast, or to nobody.
 bool must_not_answer(rte_mbuf* packet, const packet_meta& m) noexcept {
   const auto* ip = ip_header(packet);
-  if (m.later_fragment || m.link_multicast || m.decrypted) return true;
+  if (m.later_fragment || m.link_multicast || packet->nb_segs != 1) return true;
+  if (m.ip_version == 6 && std::all_of(ip + 8, ip + 24, [](auto byte) { return byte == 0; })) return true;
   if (m.protocol == protocol_icmp) {
     const std::uint8_t type = ip[m.l4_offset];
     return type != 8 && type != 0;  // echo
@@ -48,7 +55,7 @@ void write_v4(std::uint8_t* at, std::size_t size, const std::uint8_t* own, const
               std::uint16_t mtu) noexcept {
   auto* ip = reinterpret_cast<ipv4_header*>(at);
   *ip = {.version_length = 0x45,
-         .traffic_class = 0xc0,
+         .traffic_class = error_class_v4,
          .total_length = be16(static_cast<std::uint16_t>(size)),
          .id = {},
          .fragment = {},
@@ -107,13 +114,30 @@ bool own_address(const port_entry& port, bool v4, std::uint8_t* into) noexcept {
   return (high | low) != 0;
 }
 
-// In place: the offending packet moves behind the error's headers and is cut. False: there is no room or no address.
-bool turn_into_error(const stage_context& context, rte_mbuf* packet) noexcept {
+// An error into a tunnel comes from an address of the box that the tunnel's selectors hold, or the peer would refuse
+// it.
+bool own_address_inside(const forwarding_tables& tables, const api::sa_record& sa, bool v4,
+                        std::uint8_t* into) noexcept {
+  const auto family = v4 ? ip_family::v4 : ip_family::v6;
+  for (const auto& port : tables.ports) {
+    if (!port.present.load(std::memory_order_acquire) || !own_address(port, v4, into)) continue;
+    const auto address = ip_address::from_bytes(family, into);
+    for (std::size_t i = 0; i < sa.local_count; ++i)
+      if (sa.local_ranges[i].contains(address)) return true;
+  }
+  return false;
+}
+
+// In place: the offending packet moves behind the error's headers and is cut. `back`: the SA that the error goes into,
+// if any. False: there is no room or no address.
+bool turn_into_error(const stage_context& context, rte_mbuf* packet, const outbound_sa* back) noexcept {
   auto& m = meta(packet);
   const bool v4 = m.ip_version == 4;
   const std::uint16_t towards = m.ingress == box_index ? m.egress : m.ingress;
   std::array<std::uint8_t, 16> own{}, to{};
-  if (towards >= port_limit || !own_address(context.tables.ports[towards], v4, own.data())) return false;
+  if ((back == nullptr || !own_address_inside(context.tables, back->record, v4, own.data())) &&
+      (towards >= port_limit || !own_address(context.tables.ports[towards], v4, own.data())))
+    return false;
   std::memcpy(to.data(), ip_header(packet) + (v4 ? 12 : 8), v4 ? 4 : 16);
   rte_pktmbuf_adj(packet, m.l2_length);
   const std::size_t quoted = std::min<std::size_t>(rte_pktmbuf_data_len(packet), v4 ? quote_v4 : quote_v6);
@@ -122,7 +146,7 @@ bool turn_into_error(const stage_context& context, rte_mbuf* packet) noexcept {
   auto* at = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_prepend(packet, static_cast<std::uint16_t>(headers)));
   if (at == nullptr) return false;
   const auto code = code_for(static_cast<icmp_error_kind>(m.error), v4);
-  const std::uint16_t mtu = m.error_mtu;
+  const std::uint16_t mtu = m.size_limit;
   if (v4)
     write_v4(at, headers + quoted, own.data(), to.data(), code, mtu);
   else
@@ -131,10 +155,28 @@ bool turn_into_error(const stage_context& context, rte_mbuf* packet) noexcept {
   m.ip_length = static_cast<std::uint16_t>(headers + quoted);
   m.protocol = v4 ? protocol_icmp : protocol_icmpv6;
   m.l4_offset = static_cast<std::uint16_t>(headers - 8);
-  m.fragment = m.later_fragment = m.has_ports = false;
+  m.traffic_class = v4 ? error_class_v4 : 0;
+  m.source_port = m.destination_port = 0;
+  m.fragment = m.later_fragment = m.has_ports = m.decrypted = false;
+  m.wait_started_ms = 0;
   m.out_sa = nullptr;
   m.next_hop = nullptr;
   return true;
+}
+
+// What came out of a tunnel has its sender behind it: the error goes back by the SA whose selectors hold the quoted
+// packet the other way round (RFC 4301 6.2), and never in clear.
+void send_back(stage_context& context, rte_mbuf* packet, outbound_sa* sa) noexcept {
+  auto& m = meta(packet);
+  const auto way = context.tables.routes->lookup(sa->record.remote, sa->record.spi);
+  if (way.verdict != route_verdict::forward && way.verdict != route_verdict::unresolved)
+    return context.drop(packet, drop_reason::icmp_error_suppressed);
+  m.egress = way.port;
+  m.next_hop = way.next_hop;
+  m.ingress = box_index;
+  m.out_sa = sa;
+  m.generation = context.generation;
+  context.switch_path(packet, path_id::outbound, stage_id::policy);
 }
 
 }  // namespace
@@ -142,19 +184,24 @@ bool turn_into_error(const stage_context& context, rte_mbuf* packet) noexcept {
 void icmp_error(stage_context& context, std::span<rte_mbuf* const> burst) noexcept {
   for (auto* packet : burst) {
     auto& m = meta(packet);
-    if (must_not_answer(packet, m) || !spend_error(context) || !turn_into_error(context, packet)) {
+    const bool from_tunnel = m.decrypted;
+    auto* back = from_tunnel ? sa_back(context.tables, packet) : nullptr;
+    if (must_not_answer(packet, m) || (from_tunnel && back == nullptr) || !spend_error(context) ||
+        !turn_into_error(context, packet, back)) {
       // Its own drop was counted when it came here.
       context.drop(packet, drop_reason::icmp_error_suppressed);
       continue;
     }
-    if (m.ingress == box_index) {  // our own kernel is the sender
+    if (from_tunnel) {
+      send_back(context, packet, back);
+    } else if (m.ingress == box_index) {  // our own kernel is the sender
       m.ingress = m.egress;
       context.switch_path(packet, path_id::to_box, stage_id::policy);
-      continue;
+    } else {
+      m.egress = m.ingress;
+      m.ingress = box_index;
+      context.go_on(packet, stage_id::icmp_error);
     }
-    m.egress = m.ingress;
-    m.ingress = box_index;
-    context.go_on(packet, stage_id::icmp_error);
   }
 }
 

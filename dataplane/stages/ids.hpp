@@ -21,7 +21,9 @@ enum class stage_id : std::uint8_t {
   mss_clamp,
   fragment,
   esp_encapsulate,
+  fragment_outer,
   icmp_error,
+  icmp_in,
   punt,
   forward,
   tx,
@@ -29,21 +31,10 @@ enum class stage_id : std::uint8_t {
 };
 inline constexpr std::size_t stage_count = static_cast<std::size_t>(stage_id::count_);
 
-inline constexpr std::array<std::string_view, stage_count> stage_names{"rx",
-                                                                       "tap_rx",
-                                                                       "classify",
-                                                                       "reassemble",
-                                                                       "esp_decapsulate",
-                                                                       "follow_fragments",
-                                                                       "verify_selectors",
-                                                                       "policy",
-                                                                       "mss_clamp",
-                                                                       "fragment",
-                                                                       "esp_encapsulate",
-                                                                       "icmp_error",
-                                                                       "punt",
-                                                                       "forward",
-                                                                       "tx"};
+inline constexpr std::array<std::string_view, stage_count> stage_names{
+    "rx",     "tap_rx",    "classify", "reassemble",      "esp_decapsulate", "follow_fragments", "verify_selectors",
+    "policy", "mss_clamp", "fragment", "esp_encapsulate", "fragment_outer",  "icmp_error",       "icmp_in",
+    "punt",   "forward",   "tx"};
 
 [[nodiscard]] constexpr std::string_view name(stage_id stage) { return stage_names[static_cast<std::size_t>(stage)]; }
 
@@ -54,6 +45,7 @@ enum class path_id : std::uint8_t {
   to_box,       // for the gateway itself
   from_box,     // from the gateway itself, in clear
   errors,       // ICMP errors the gateway makes
+  outer_cut,    // ESP that is larger than its way
   count_,       // not a path
 };
 inline constexpr std::size_t path_count = static_cast<std::size_t>(path_id::count_);

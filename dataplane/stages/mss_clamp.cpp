@@ -1,6 +1,7 @@
 // mss_clamp: TCP connections through a tunnel learn at their SYN how much fits into it (RFC 9293 3.7.1, option 2).
 #include "dataplane/packet/headers.hpp"
 #include "dataplane/stages/context.hpp"
+#include "dataplane/stages/room.hpp"
 #include "dataplane/stages/tunnel_interface.hpp"
 
 namespace trunkgate {
@@ -58,8 +59,8 @@ void mss_clamp(stage_context& context, std::span<rte_mbuf* const> burst) noexcep
       if (sa != nullptr) {
         const auto way =
             m.out_sa != nullptr ? m.egress : context.tables.routes->lookup(sa->record.remote, sa->record.spi).port;
-        const std::uint16_t mtu =
-            sa->inner_mtu(way < port_limit ? context.tables.ports[way].mtu.load(std::memory_order_relaxed) : 1280);
+        // What fits without any cutting, also below IPv6's 1,280 bytes.
+        const std::uint16_t mtu = sa->inner_mtu(outer_room(context, *sa, way));
         const std::uint16_t headers =
             (m.ip_version == 4 ? sizeof(ipv4_header) : sizeof(ipv6_header)) + sizeof(tcp_header);
         if (mtu > headers)

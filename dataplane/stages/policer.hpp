@@ -9,7 +9,7 @@
 
 namespace trunkgate {
 
-enum class punt_class : std::uint8_t { ike, sip, arp_nd, icmp, rest, count_ };
+enum class punt_class : std::uint8_t { ike, sip, arp_nd, icmp, path_mtu, rest, count_ };
 inline constexpr std::size_t punt_class_count = static_cast<std::size_t>(punt_class::count_);
 
 struct punt_rate {
@@ -23,6 +23,7 @@ inline constexpr std::array<punt_rate, punt_class_count> punt_rates{{
     {punt_class::sip, "sip", 20000, 4000},
     {punt_class::arp_nd, "arp_nd", 1000, 200},
     {punt_class::icmp, "icmp", 1000, 200},
+    {punt_class::path_mtu, "path_mtu", 1000, 200},
     {punt_class::rest, "rest", 20000, 4000},
 }};
 

@@ -4,6 +4,7 @@
 #include "dataplane/stages/flow.hpp"
 #include "dataplane/stages/inbound_lookup.hpp"
 #include "dataplane/stages/quoted_flow.hpp"
+#include "dataplane/stages/size_report.hpp"
 #include "dataplane/stages/tunnel_interface.hpp"
 
 namespace trunkgate {
@@ -25,7 +26,7 @@ bool is_neighbour_discovery(const packet_meta& m, std::uint8_t type, std::uint8_
 }
 
 // ICMP whose verdict is not that of the other packets of its addresses.
-special_packet special_of(rte_mbuf* packet, const packet_meta& m) noexcept {
+special_packet special_of(const forwarding_tables& tables, rte_mbuf* packet, const packet_meta& m) noexcept {
   const bool v6 = m.protocol == protocol_icmpv6 && m.ip_version == 6;
   if ((!v6 && m.protocol != protocol_icmp) || m.fragment) return special_packet::none;
   constexpr std::uint8_t redirect_v4 = 5, router_advertisement = 134, redirect_v6 = 137;
@@ -33,6 +34,7 @@ special_packet special_of(rte_mbuf* packet, const packet_meta& m) noexcept {
   const std::uint8_t type = ip[m.l4_offset];
   if (v6 ? type == router_advertisement || type == redirect_v6 : type == redirect_v4)
     return special_packet::route_change;
+  if (read_size_report(tables, packet)) return special_packet::size_report;
   return v6 && is_neighbour_discovery(m, type, ip[7]) ? special_packet::neighbour_discovery : special_packet::none;
 }
 
@@ -176,6 +178,8 @@ flow_verdict decide(stage_context& context, rte_mbuf* packet, const flow_key& ke
       way.verdict == route_verdict::local || way.verdict == route_verdict::multicast || m.link_multicast;
   if (for_box && (key.special == special_packet::neighbour_discovery || is_ike(key)))
     return take(path_id::to_box, box_index, nullptr);
+  // No rule needs to let it pass: icmp_in takes it.
+  if (for_box && key.special == special_packet::size_report) return take(path_id::to_box, box_index, nullptr);
   // Also where a rule lets ICMP in: the kernel would believe it.
   if (for_box && key.special == special_packet::route_change) return discard(drop_reason::route_change_refused);
   const auto path = for_box ? path_id::to_box : path_id::bypass;
@@ -203,7 +207,7 @@ bool spend_hop(rte_mbuf* packet, const packet_meta& m) noexcept {
 
 void carry_out(stage_context& context, rte_mbuf* packet, const flow_verdict& verdict) noexcept {
   auto& m = meta(packet);
-  if (verdict.drop != drop_reason::none) return context.drop(packet, verdict.drop);
+  if (verdict.drop != drop_reason::none) return context.answer_error(packet, verdict.drop);
   const auto path = static_cast<path_id>(verdict.path);
   // A chain of buffers is for the kernel only (see reassemble): the stages of the other paths need one piece.
   if (packet->nb_segs != 1 && path != path_id::to_box)
@@ -217,7 +221,7 @@ void carry_out(stage_context& context, rte_mbuf* packet, const flow_verdict& ver
   }
   m.generation = context.generation;
   const bool through = (path == path_id::outbound || path == path_id::bypass) && m.ingress != box_index;
-  if (through && !spend_hop(packet, m)) return context.answer_error(packet, icmp_error_kind::hop_limit_expired);
+  if (through && !spend_hop(packet, m)) return context.answer_error(packet, drop_reason::hop_limit_expired);
   context.switch_path(packet, path, stage_id::policy);
 }
 
@@ -255,7 +259,7 @@ void policy(stage_context& context, std::span<rte_mbuf* const> burst) noexcept {
     if (meta(burst[i]).ip_version == 0) continue;
     keys[i] = flow_key_of(burst[i]);
     if (meta(burst[i]).ingress == box_index) keys[i].egress = meta(burst[i]).egress;
-    keys[i].special = special_of(burst[i], meta(burst[i]));
+    keys[i].special = special_of(context.tables, burst[i], meta(burst[i]));
     hashes[i] = flow_cache::hash(keys[i]);
     context.flows.prefetch(hashes[i]);
   }

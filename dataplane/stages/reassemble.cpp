@@ -1,5 +1,7 @@
 // reassemble: fragments of ESP for this gateway become whole packets before the SA is looked up (RFC 4303 3.4.1), and
 // so do those of all UDP for the box, since ESP may be inside.
+#include <algorithm>
+
 #include "dataplane/packet/headers.hpp"
 #include "dataplane/packet/parse.hpp"
 #include "dataplane/stages/context.hpp"
@@ -10,26 +12,64 @@ namespace {
 
 constexpr std::uint8_t next_header_fragment = 44;
 
-// Gives the packet to the table; the whole packet if this was its last missing part. The table owns it otherwise, or
-// the packet has been dropped.
-rte_mbuf* add_fragment(stage_context& context, rte_mbuf* packet) noexcept {
-  auto& m = meta(packet);
-  packet->l2_len = m.l2_length;
+rte_mbuf* give_to_table(stage_context& context, rte_mbuf* packet) noexcept {
+  const auto& m = meta(packet);
   auto* ip = ip_header(packet);
   if (m.ip_version == 4) {
     packet->l3_len = m.l4_offset;
     return rte_ipv4_frag_reassemble_packet(context.reassembly, &context.death_row, packet, context.now_tsc,
                                            reinterpret_cast<rte_ipv4_hdr*>(ip));
   }
-  // rte_ip_frag joins what has its fragment header right behind the IPv6 header.
-  if (ip[6] != next_header_fragment) {
-    context.drop(packet, drop_reason::fragment_not_reassembled);
-    return nullptr;
-  }
   auto* fragment = reinterpret_cast<rte_ipv6_fragment_ext*>(ip + sizeof(ipv6_header));
   packet->l3_len = sizeof(ipv6_header) + sizeof(rte_ipv6_fragment_ext);
   return rte_ipv6_frag_reassemble_packet(context.reassembly, &context.death_row, packet, context.now_tsc,
                                          reinterpret_cast<rte_ipv6_hdr*>(ip), fragment);
+}
+
+// Frees what the table gave up, under one name. Some parts may hang together already: rte_ip_frag had begun to chain
+// them when it saw that others are missing.
+void free_dead(stage_context& context, drop_reason reason) noexcept {
+  auto& row = context.death_row;
+  if (row.cnt == 0) return;
+  unsigned parts = 0;
+  for (std::uint32_t i = 0; i < row.cnt; ++i) parts += row.row[i]->nb_segs;
+  context.fragments_held -= parts;
+  context.drops[static_cast<std::size_t>(reason)].add(parts);
+  rte_ip_frag_free_death_row(&row, 4);
+}
+
+// Why rte_ip_frag put what it put on the death row. The newest part alone found no room in the table; with others it
+// does not fit them. Without it the others had waited too long, and it took their place.
+drop_reason reason_of_death(const rte_ip_frag_death_row& row, const rte_mbuf* packet) noexcept {
+  const auto* end = row.row + row.cnt;
+  if (std::find(row.row, end, packet) == end) return drop_reason::fragment_timeout;
+  return row.cnt == 1 ? drop_reason::fragment_table_full : drop_reason::fragment_mismatch;
+}
+
+// Gives the packet to the table; the whole packet if this was its last missing part. The table owns it otherwise, or
+// the packet has been dropped.
+rte_mbuf* add_fragment(stage_context& context, rte_mbuf* packet) noexcept {
+  auto& m = meta(packet);
+  packet->l2_len = m.l2_length;
+  const std::size_t header = m.ip_version == 4 ? m.l4_offset : sizeof(ipv6_header) + sizeof(rte_ipv6_fragment_ext);
+  drop_reason refused = drop_reason::none;
+  // rte_ip_frag joins what has its fragment header right behind the IPv6 header.
+  if (m.ip_version == 6 && ip_header(packet)[6] != next_header_fragment)
+    refused = drop_reason::fragment_not_reassembled;
+  else if (m.ip_length <= header)
+    refused = drop_reason::fragment_mismatch;
+  else if (context.fragments_held >= context.fragments_limit)
+    refused = drop_reason::fragment_table_full;
+  if (refused != drop_reason::none) {
+    context.drop(packet, refused);
+    return nullptr;
+  }
+  ++context.fragments_held;
+  auto* whole = give_to_table(context, packet);
+  if (whole != nullptr) context.fragments_held -= whole->nb_segs;
+  // Each time: the row has room for 32 packets' parts, and rte_ip_frag does not look.
+  free_dead(context, reason_of_death(context.death_row, packet));
+  return whole;
 }
 
 void renew_checksum(rte_mbuf* packet) noexcept {
@@ -79,17 +119,6 @@ void classify_whole(stage_context& context, rte_mbuf* packet) noexcept {
   context.switch_path(packet, path_id::outbound, stage_id::classify);  // some other UDP for the box, whole now
 }
 
-// Parts that waited too long, or did not fit together. Some may hang together already: rte_ip_frag had begun to chain
-// them when it saw that others are missing.
-void free_dead(stage_context& context) noexcept {
-  auto& row = context.death_row;
-  if (row.cnt == 0) return;
-  std::uint64_t parts = 0;
-  for (std::uint32_t i = 0; i < row.cnt; ++i) parts += row.row[i]->nb_segs;
-  context.drops[static_cast<std::size_t>(drop_reason::fragment_not_reassembled)].add(parts);
-  rte_ip_frag_free_death_row(&row, 4);
-}
-
 }  // namespace
 
 void reassemble(stage_context& context, std::span<rte_mbuf* const> burst) noexcept {
@@ -99,13 +128,15 @@ void reassemble(stage_context& context, std::span<rte_mbuf* const> burst) noexce
       continue;
     }
     if (auto* whole = add_fragment(context, packet); whole != nullptr) classify_whole(context, whole);
-    free_dead(context);  // each time: the row has room for 32 packets' parts, and rte_ip_frag does not look
   }
 }
 
 void expire_fragments(stage_context& context) noexcept {
-  rte_ip_frag_table_del_expired_entries(context.reassembly, &context.death_row, context.now_tsc);
-  free_dead(context);
+  for (bool more = true; more;) {  // as many at a time as the death row takes
+    rte_ip_frag_table_del_expired_entries(context.reassembly, &context.death_row, context.now_tsc);
+    more = context.death_row.cnt != 0;
+    free_dead(context, drop_reason::fragment_timeout);
+  }
 }
 
 }  // namespace trunkgate

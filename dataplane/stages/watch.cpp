@@ -135,6 +135,20 @@ void worker_watch::note_begun(const stage_context& context, stage_id stage, rte_
   ring.publish(1);
 }
 
+namespace {
+
+// What the packet was dropped for before it became this error.
+drop_reason reason_of(icmp_error_kind kind) noexcept {
+  switch (kind) {
+    case icmp_error_kind::too_big: return drop_reason::packet_too_big;
+    case icmp_error_kind::no_route: return drop_reason::no_route;
+    case icmp_error_kind::unreachable: return drop_reason::route_unreachable;
+    default: return drop_reason::hop_limit_expired;
+  }
+}
+
+}  // namespace
+
 void worker_watch::note_entered(const stage_context& context, stage_id stage, rte_mbuf* packet,
                                 std::uint64_t tsc) noexcept {
   const auto& m = meta(packet);
@@ -147,9 +161,8 @@ void worker_watch::note_entered(const stage_context& context, stage_id stage, rt
     record->protocol = m.protocol;
     record->ip_version = m.ip_version;
     if (on(m, path_id::errors)) {
-      const bool too_big = m.error == static_cast<std::uint8_t>(icmp_error_kind::too_big);
-      record->drop = too_big ? drop_reason::packet_too_big : drop_reason::hop_limit_expired;
-      record->error_mtu = m.error_mtu;
+      record->drop = reason_of(static_cast<icmp_error_kind>(m.error));
+      record->error_mtu = m.size_limit;
     }
     if (const auto addresses = addresses_of_ip(bytes_of(packet, m.l2_length))) record->addresses = *addresses;
   } else {

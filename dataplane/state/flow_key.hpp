@@ -13,6 +13,7 @@ enum class special_packet : std::uint8_t {
   none,
   neighbour_discovery,  // passes between the wire and the kernel by built-in rule
   route_change,         // an ICMP redirect or a router advertisement: never believed
+  size_report,          // "too big" about a packet of one of our SAs: for icmp_in, whatever the rules say
 };
 
 inline constexpr std::uint8_t any_dscp = 64;  // of a flow whose class is not known: every selector takes it

@@ -10,6 +10,7 @@
 #include "dataplane/core/counter.hpp"
 #include "dataplane/core/port_index.hpp"
 #include "dataplane/core/result.hpp"
+#include "dataplane/state/path_mtu.hpp"
 #include "dataplane/state/replay_window.hpp"
 #include "dataplane/state/sequence_store.hpp"
 #include "drivers/crypto/engine.hpp"
@@ -36,7 +37,8 @@ struct alignas(64) outbound_sa {
   be32 spi{};
   std::uint32_t outer_sum = 0;  // of the IPv4 template's words (RFC 1071), not folded
   std::array<std::uint8_t, outer_header_limit>
-      outer{};  // template: lengths, id, traffic class and checksum are filled per packet
+      outer{};                // template: lengths, id, traffic class and checksum are filled per packet
+  learned_path_mtu learned_mtu;  // written by any worker, once in a while
   // ---- written by the owner ----
   alignas(64) std::uint64_t sequence = 0;  // last used
   std::uint64_t reserved = 0;              // numbers up to here may be used without touching the slot

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 
 #include "dataplane/core/port_index.hpp"
@@ -36,6 +37,20 @@ struct spi_hash {
   std::uint32_t operator()(std::uint32_t spi) const noexcept { return (spi * 0x9e3779b1u) >> 8; }
 };
 
+// The peer chooses the SPI of an outbound SA: only together with its address is it one SA's.
+struct outbound_key {
+  ip_address remote;
+  std::uint32_t spi = 0;  // host order
+  friend bool operator==(const outbound_key&, const outbound_key&) = default;
+};
+struct outbound_key_hash {
+  std::uint32_t operator()(const outbound_key& key) const noexcept {
+    std::uint32_t words[4];
+    std::memcpy(words, key.remote.bytes.data(), sizeof words);
+    return spi_hash{}(key.spi ^ (words[0] * 3 + words[1] * 5 + words[2] * 7 + words[3] * 11));
+  }
+};
+
 struct forwarding_tables {
   rcu_domain& rcu;
   std::atomic<std::uint32_t> generation{1};  // bumped after a change that can alter a flow's verdict
@@ -44,6 +59,7 @@ struct forwarding_tables {
   std::unique_ptr<selector_table> selectors;
   std::atomic<const operator_rules*> rules{nullptr};       // nullptr: none
   rcu_hash<std::uint32_t, inbound_sa*, spi_hash> inbound;  // by SPI, host order
+  rcu_hash<outbound_key, outbound_sa*, outbound_key_hash> outbound;
 
   std::atomic<std::uint32_t> sas_naming_ports{0};  // installed SAs of either direction
 
@@ -53,7 +69,7 @@ struct forwarding_tables {
     return sas_naming_ports.load(std::memory_order_relaxed) != 0 || (ordered != nullptr && ordered->names_ports());
   }
 
-  explicit forwarding_tables(rcu_domain& domain) : rcu(domain), inbound(domain) {}
+  explicit forwarding_tables(rcu_domain& domain) : rcu(domain), inbound(domain), outbound(domain) {}
 };
 
 }  // namespace trunkgate

@@ -52,10 +52,10 @@ def make_bench(tmp_path_factory):
 def make_sites(tmp_path_factory):
     made = []
 
-    def make(**options):
+    def make(kind=Sites, **options):
         for old in made:
             close_and_read_logs(old)
-        made[:] = [Sites(str(tmp_path_factory.mktemp("sites")), **options)]
+        made[:] = [kind(str(tmp_path_factory.mktemp("sites")), **options)]
         return made[0]
 
     yield make

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP, fragment
-from scapy.layers.inet6 import ICMPv6PacketTooBig, ICMPv6TimeExceeded, IPv6, IPv6ExtHdrFragment, fragment6
+from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6PacketTooBig, ICMPv6TimeExceeded, IPv6, IPv6ExtHdrFragment, fragment6
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
@@ -51,6 +51,22 @@ def test_hop_limit_expired(bench):
         bench.drops_rise("hop_limit_expired", before)
 
 
+@pytest.mark.parametrize("reason,packet,type_code", [
+    ("no_route", udp_packet(Bench.HOST6, "2001:db8:dead::1", b"nowhere to send it"), (1, 0)),
+    ("route_unreachable", udp_packet(HOST, "192.0.2.200", b"an unreachable route"), (3, 1))])
+def test_no_way_there(bench, reason, packet, type_code):
+    """RFC 4443 3.1, RFC 1812 5.2.7.1; the quotation ends where the packet does."""
+    bench.clear()
+    before = bench.gateway.drops()
+    bench.send("lan", packet)
+    layer = ICMP if packet.version == 4 else ICMPv6DestUnreach
+    error = bench.lan.expect(lambda p: layer in p, "destination unreachable")
+    assert (error[layer].type, error[layer].code) == type_code and quoted(packet, error[layer])
+    assert len(bytes(error[layer])) == 8 + len(bytes(packet))
+    assert bytes(with_new_checksums(error.payload, layer)) == bytes(error.payload)
+    bench.drops_rise(reason, before)
+
+
 def test_icmp_error_is_not_answered_by_one(bench):
     """RFC 1122 3.2.2: no ICMP error about an ICMP error."""
     bench.clear()
@@ -92,13 +108,13 @@ def test_fragment_of_esp_without_its_rest(bench):
     outer = IP(bytes(peer.seal(inner_packet(peer, token() + bytes(1200), inbound=True))))
     outer.id = 4242
     first, second, *_ = fragment(outer, fragsize=800)
-    before = bench.gateway.drops().get("fragment_not_reassembled", 0)
+    before = bench.gateway.drops().get("fragment_mismatch", 0)
     wider = first.copy()  # overlaps the second part (RFC 5722's reason to refuse)
     wider.payload = Raw(bytes(first.payload) + bytes(400))
     del wider.len, wider.chksum
     bench.send("wan", second)
     bench.send("wan", wider)
-    wait_until(lambda: bench.gateway.drops().get("fragment_not_reassembled", 0) > before, "the drop is counted", 10)
+    wait_until(lambda: bench.gateway.drops().get("fragment_mismatch", 0) > before, "the drop is counted", 10)
     bench.good_packet_passes(peer)
 
 
@@ -106,7 +122,7 @@ def test_fragment_whose_rest_never_comes(bench):
     peer = bench.peers["good", "gcm"]
     before = bench.gateway.drops()
     bench.send("wan", fragment(IP(bytes(peer.seal(inner_packet(peer, token() + bytes(1200), inbound=True)))), fragsize=800)[0])
-    bench.drops_rise("fragment_not_reassembled", before, seconds=10)
+    bench.drops_rise("fragment_timeout", before, seconds=10)
 
 
 def test_many_fragments_that_do_not_fit_together(bench):
@@ -121,7 +137,7 @@ def test_many_fragments_that_do_not_fit_together(bench):
     numbers = range(1000, 1060)
     bench.wan.send_many([part(n, at, at < 7) for n in numbers for at in range(1, 8)])
     bench.wan.send_many([part(n, 0, True, 80) for n in numbers])  # longer than the whole
-    bench.drops_rise("fragment_not_reassembled", before, by=8 * len(numbers), seconds=10)
+    bench.drops_rise("fragment_mismatch", before, by=8 * len(numbers), seconds=10)
     bench.good_packet_passes(peer)
 
 

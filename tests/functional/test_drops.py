@@ -9,7 +9,7 @@ import struct
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
-from scapy.layers.inet6 import ICMPv6ND_Redirect, IPv6
+from scapy.layers.inet6 import ICMPv6ND_Redirect, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Raw
 
@@ -211,8 +211,9 @@ CASES = [  # (reason, what is wrong, builder)
     ("nat_malformed", "one other byte", lambda b: other_udp(b, b"\xfe")),
     ("nat_malformed", "seven bytes", lambda b: other_udp(b, b"\1\2\3\4\5\6\7")),
     ("nat_malformed", "nothing", lambda b: other_udp(b, b"")),
-    ("no_route", "nowhere to send it", lambda b: from_lan(udp_packet(b.HOST6, "2001:db8:dead::1", token()))),
-    ("route_unreachable", "an unreachable route", lambda b: from_lan(udp_packet(HOST, "192.0.2.200", token()))),
+    ("fragment_not_reassembled", "an extension header before the fragment's",
+     lambda b: from_wan(IPv6(src=b.PEER6, dst=b.BOX6) / IPv6ExtHdrDestOpt() / IPv6ExtHdrFragment(m=1, id=7, nh=17) /
+                        Raw(bytes(64)))),
 ]
 
 
@@ -240,10 +241,15 @@ def test_no_packet_buffer_is_lost(bench):
     bench.wait_buffers_free()
 
 
-# Tests of their own in other files, and reasons that the wire cannot provoke: where those are tested instead.
+# Tests of their own in OWN_FILES, and reasons that the wire cannot provoke: where those are tested instead.
+OWN_FILES = ("test_drop_answers.py", "test_path_mtu.py", "test_route_based.py", "test_fragments_policy.py")
 OWN_TESTS = {
     "hop_limit_expired": "test_hop_limit_expired", "icmp_error_suppressed": "test_icmp_error_is_not_answered_by_one",
-    "packet_too_big": "test_packet_too_big", "fragment_not_reassembled": "test_fragment_of_esp_without_its_rest",
+    "packet_too_big": "test_packet_too_big", "fragment_mismatch": "test_fragment_of_esp_without_its_rest",
+    "fragment_timeout": "test_fragment_whose_rest_never_comes",
+    "fragment_table_full": "test_a_flood_of_fragments_stays_in_its_memory",
+    "path_mtu_learned": "test_forged_reports_change_nothing", "path_mtu_refused": "test_forged_reports_change_nothing",
+    "no_route": "test_no_way_there", "route_unreachable": "test_no_way_there",
     "neighbour_unresolved": "test_neighbour_that_never_answers",
     "neighbour_queue_full": "test_more_packets_than_wait_for_a_neighbour",
     "punt_rate_limited": "test_flood_for_the_box_is_limited", "port_down": "test_port_down",
@@ -273,7 +279,7 @@ def test_every_reason_has_a_test():
     assert sorted(reasons - here - set(UNIT_TESTS)) == [], "drop reasons without a test"
     assert sorted((here | set(UNIT_TESTS)) - reasons) == [], "tests of drop reasons that are no more"
     text = ""
-    for name in ("test_drop_answers.py", "test_route_based.py", "test_fragments_policy.py"):
+    for name in OWN_FILES:
         with open(source_file("tests/functional", name)) as f:
             text += f.read()
     assert [name for name in OWN_TESTS.values() if f"def {name}(" not in text] == []

@@ -24,6 +24,7 @@ class Sites:
     A4, A6, B4, B6 = "10.1.1.10", "fd00:1::10", "10.2.1.10", "fd00:2::10"
     GW_A4, GW_A6, GW_B4, GW_B6 = "203.0.113.2", "2001:db8:a::2", "198.51.100.2", "2001:db8:b::2"
     NAT_A4, NAT_PORT = "192.168.100.2", 40000
+    NAT_OUTSIDE = "198.51.100.1"  # where gateway B finds gateway A behind the NAT
 
     def __init__(self, directory, nat=False, mtu=None):
         self.lab, self.directory, self.nat = Lab(), directory, nat
@@ -61,7 +62,7 @@ class Sites:
 
     def start_gateways(self, tunnels=None, policies=(), ports=None, wait=True, **gateway):
         self.tunnels_a = tunnels or self.tunnels()
-        changes = {"peer": "198.51.100.1", "udp": (4500, self.NAT_PORT)} if self.nat else {}
+        changes = {"peer": self.NAT_OUTSIDE, "udp": (4500, self.NAT_PORT)} if self.nat else {}
         self.tunnels_b = [t.mirrored(**changes) for t in self.tunnels_a]
         ping = {"name": "ping", "from": "any", "to": "box", "protocol": "icmp", "action": "bypass", "both_ways": True}
         ping6 = {**ping, "name": "ping6", "protocol": "ipv6-icmp"}

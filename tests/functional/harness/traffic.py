@@ -27,10 +27,10 @@ def ping(netns, address, count=3, size=56, check=True, deadline=10, interval=0.0
     return sent, received
 
 
-def ping_errors(netns, address, count=3, size=56, wait=1, interval=0.05):
+def ping_errors(netns, address, count=3, size=56, wait=1, interval=0.05, extra=()):
     """(sent, received, what routers answered): all `count` are sent, whatever comes back."""
-    done = run("ip", "netns", "exec", netns, "ping", "-n", "-c", count, "-i", interval, "-s", size, "-W", wait, address,
-               check=False)
+    done = run("ip", "netns", "exec", netns, "ping", "-n", "-c", count, "-i", interval, "-s", size, "-W", wait, *extra,
+               address, check=False)
     found = re.search(r"(\d+) packets transmitted, (\d+) received", done.stdout)
     return int(found[1]), int(found[2]), re.findall(r"^From .*", done.stdout, re.M)
 

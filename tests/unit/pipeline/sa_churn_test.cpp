@@ -91,6 +91,31 @@ TEST_F(sa_churn, other_selectors_for_the_same_sa_go_on_with_its_numbers) {
   EXPECT_GT(out, packets / 2);
 }
 
+// It is the peer who chooses the SPI: each knows only its own.
+TEST_F(sa_churn, two_peers_may_choose_the_same_spi) {
+  auto other = outbound_record(1000);
+  other.remote = address("192.0.2.3");
+  set_prefixes(other, {"10.1.0.0/16"}, {"10.3.0.0/16"});
+  change({outbound_record(1000), other}, {});
+  const auto destination_of_esp_to = [this](const char* host) {
+    gateway_.receive(inside, udp_packet(between("10.1.0.2", host), 1, 2, {}));
+    gateway_.run();
+    const auto out = gateway_.sent(outside);
+    return out.size() == 1 ? read_be(out[0], 16, 4) : 0;
+  };
+  const auto knows = [this](const char* peer) {
+    return gateway_.tables().outbound.find({address(peer), 1000}) != nullptr;
+  };
+  EXPECT_EQ(destination_of_esp_to("10.2.0.3"), 0xc0000202u);
+  EXPECT_EQ(destination_of_esp_to("10.3.0.3"), 0xc0000203u);
+  EXPECT_TRUE(knows("192.0.2.2") && knows("192.0.2.3"));
+  change({}, {other});
+  EXPECT_EQ(destination_of_esp_to("10.2.0.3"), 0xc0000202u);
+  EXPECT_EQ(destination_of_esp_to("10.3.0.3"), 0u);
+  EXPECT_TRUE(knows("192.0.2.2"));
+  EXPECT_FALSE(knows("192.0.2.3"));
+}
+
 TEST_F(sa_churn, sas_that_vanish_leave_no_packet_behind) {
   gateway_.workers().start();
   bool there = false;

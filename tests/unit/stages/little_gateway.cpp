@@ -134,6 +134,7 @@ outbound_sa& little_gateway::add_outbound(api::sa_record record, std::uint16_t o
   auto& sa = *outbound_.back();
   if (names_ports(sa.record)) ++tables_->sas_naming_ports;
   tables_->selectors->add(sa.record, &sa);
+  tables_->outbound.insert({sa.record.remote, sa.record.spi}, &sa);
   ++tables_->generation;
   return sa;
 }

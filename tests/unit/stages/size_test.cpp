@@ -253,7 +253,7 @@ TEST_F(size_test, fragments_of_esp_are_put_together) {
 
 // One packet can make a whole table entry of old parts die, so hundreds of them in one burst are more than a row holds.
 TEST_F(size_test, many_forgotten_fragments_are_dropped_and_counted) {
-  constexpr unsigned flows = 200, each = 6;
+  constexpr unsigned flows = 200, each = 4;
   for (unsigned round = 0; round < 2; ++round) {
     for (unsigned n = 0; n < flows; ++n)
       for (unsigned i = 0; i < (round == 0 ? each : 1); ++i) {
@@ -284,7 +284,52 @@ TEST_F(size_test, many_forgotten_fragments_are_dropped_and_counted) {
     reassemble(context, std::span(queue.packets.data(), queue.count));
     queue.count = 0;
   }
-  EXPECT_GE(gateway_.drops(drop_reason::fragment_not_reassembled), std::uint64_t{100} * each);
+  EXPECT_GE(gateway_.drops(drop_reason::fragment_timeout), std::uint64_t{100} * each);
+}
+
+// A flood of fragments gets a share of the buffers and no more; when they have timed out, others find room again.
+TEST_F(size_test, fragments_hold_a_quarter_of_the_buffers_at_most) {
+  const unsigned share = gateway_.pool()->size / 4;
+  const auto fragment = [this](unsigned n) {
+    auto ip = between("192.0.2.2", "192.0.2.1", 50);
+    ip.id = static_cast<std::uint16_t>(n / 4);
+    ip.fragment = static_cast<std::uint16_t>(0x2000 | (1 + n % 4));
+    gateway_.receive(outside, ip_packet(ip, filled(8)));
+    gateway_.run();
+  };
+  for (unsigned n = 0; n < share + 10; ++n) fragment(n);
+  EXPECT_EQ(gateway_.context().fragments_held, share);
+  EXPECT_EQ(rte_mempool_in_use_count(gateway_.pool()), share);
+  EXPECT_EQ(gateway_.drops(drop_reason::fragment_table_full), 10u);
+  EXPECT_EQ(gateway_.all_drops(), 10u);
+  auto& context = gateway_.context();
+  context.now_tsc += 1'000'000'000'000ull;
+  expire_fragments(context);
+  EXPECT_EQ(context.fragments_held, 0u);
+  EXPECT_EQ(rte_mempool_in_use_count(gateway_.pool()), 0u);
+  EXPECT_EQ(gateway_.drops(drop_reason::fragment_timeout), share);
+}
+
+TEST_F(size_test, fragments_that_do_not_fit_together) {
+  const auto send = [this](std::uint16_t id, std::uint16_t field, std::size_t size) {
+    auto ip = between("192.0.2.2", "192.0.2.1", 50);
+    ip.id = id;
+    ip.fragment = field;
+    gateway_.receive(outside, ip_packet(ip, filled(size)));
+    gateway_.run();
+  };
+  for (std::uint16_t i = 0; i < 9; ++i) send(1, 0x2000 | i, 8);  // more than eight
+  EXPECT_EQ(gateway_.drops(drop_reason::fragment_mismatch), 8u);
+  EXPECT_EQ(gateway_.context().fragments_held, 1u);  // the ninth begins anew
+  send(2, 0x2000 | 0, 16);
+  send(2, 0x2000 | 0, 16);  // twice
+  EXPECT_EQ(gateway_.drops(drop_reason::fragment_mismatch), 10u);
+  send(3, 1, 24);  // the last one
+  send(3, 0x2000 | 0, 24);
+  EXPECT_EQ(gateway_.drops(drop_reason::fragment_mismatch), 12u) << "they overlap";
+  send(4, 1, 0);
+  EXPECT_EQ(gateway_.drops(drop_reason::fragment_mismatch), 13u) << "an empty one";
+  EXPECT_EQ(gateway_.all_drops(), 13u);
 }
 
 }  // namespace
