@@ -1,12 +1,66 @@
+#include "controlplane/cli/bench.hpp"
+
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <iostream>
 
-#include "controlplane/cli/verbs.hpp"
-
 namespace trunkgate {
+
+namespace {
+
+constexpr option_row size_row{"size", "LIST", "bytes of the inner IP packet, 40 to 9000, or imix"};
+constexpr option_row suite_row{"suite", "LIST", "suites by name, or all"};
+constexpr option_row runs_row{"runs", "N", "runs of each measurement"};
+constexpr option_row packets_row{"packets", "N", "packets of each run"};
+constexpr option_row stages_row{"stages", "", "cycles of every stage, too"};
+constexpr option_row json_row{"json", "FILE", "writes everything as JSON"};
+
+constexpr option_row crypto_options[] = {
+    suite_row, size_row, {"keys", "LIST", "keys in turn, 1 to 100000"}, runs_row, packets_row, json_row,
+};
+constexpr option_row esp_options[] = {
+    {"direction", "LIST", "out (protect), in (open), loop (both, as a sum)"},
+    suite_row,
+    size_row,
+    {"sas", "LIST", "security associations in turn, 1 to 100000"},
+    runs_row,
+    packets_row,
+    stages_row,
+    json_row,
+};
+constexpr option_row forward_options[] = {
+    size_row, {"flows", "LIST", "flows in turn, 1 to 100000"}, runs_row, packets_row, stages_row, json_row,
+};
+constexpr option_row memory_options[] = {
+    {"object", "LIST", "kinds of objects by name, or all"},
+    {"count", "LIST", "how many of each, 1 to 100000"},
+    json_row,
+};
+
+constexpr benchmark all_benchmarks[] = {
+    {"crypto", "every engine alone: protecting and opening ESP packets", crypto_options},
+    {"esp", "one worker, the whole path through ESP, packets from memory", esp_options},
+    {"forward", "one worker, the whole path without ESP", forward_options},
+    {"memory", "bytes and seconds of SAs, routes, rules and buffers; workers while rules are rebuilt", memory_options},
+};
+
+}  // namespace
+
+std::span<const benchmark> benchmarks() { return all_benchmarks; }
+
+const benchmark* find_benchmark(std::string_view name) {
+  const auto* found = std::ranges::find(all_benchmarks, name, &benchmark::name);
+  return found == std::end(all_benchmarks) ? nullptr : found;
+}
+
+std::string benchmark_list() {
+  std::string out;
+  for (const auto& one : all_benchmarks) out += (out.empty() ? "" : ", ") + std::string(one.name);
+  return out;
+}
 
 int run_bench(const arguments& given) {
   const auto program = companion_path("trunkgate-bench");

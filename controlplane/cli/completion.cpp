@@ -1,3 +1,6 @@
+#include <algorithm>
+
+#include "controlplane/cli/bench.hpp"
 #include "controlplane/cli/show.hpp"
 #include "controlplane/cli/verbs.hpp"
 
@@ -5,9 +8,19 @@ namespace trunkgate {
 
 namespace {
 
+// Of the verb, or of all that it can measure.
+std::vector<option_row> options_of(const verb& one) {
+  std::vector<option_row> out(one.options.begin(), one.options.end());
+  if (one.run != run_bench) return out;
+  for (const auto& what : benchmarks())
+    for (const auto& row : what.options)
+      if (std::ranges::find(out, row.name, &option_row::name) == out.end()) out.push_back(row);
+  return out;
+}
+
 std::string option_words(const verb& one) {
   std::string out;
-  for (const auto& row : one.options) out += (out.empty() ? "--" : " --") + std::string(row.name);
+  for (const auto& row : options_of(one)) out += (out.empty() ? "--" : " --") + std::string(row.name);
   return out;
 }
 
@@ -15,6 +28,8 @@ std::string first_words(const verb& one) {
   std::string out;
   if (one.run == run_show)
     for (const auto& subject : show_subjects()) out += (out.empty() ? "" : " ") + std::string(subject.name);
+  if (one.run == run_bench)
+    for (const auto& what : benchmarks()) out += (out.empty() ? "" : " ") + std::string(what.name);
   if (one.name == "help")
     for (const auto& other : verbs()) out += (out.empty() ? "" : " ") + std::string(other.name);
   if (one.name == "completion") out = "bash";

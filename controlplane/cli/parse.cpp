@@ -3,6 +3,7 @@
 
 #include <boost/program_options.hpp>
 
+#include "controlplane/cli/bench.hpp"
 #include "controlplane/cli/show.hpp"
 #include "controlplane/cli/verbs.hpp"
 
@@ -15,6 +16,16 @@ namespace po = boost::program_options;
 std::string padded(std::string text, std::size_t width) {
   text.resize(std::max(text.size() + 2, width), ' ');
   return text;
+}
+
+std::string option_lines(std::span<const option_row> options) {
+  std::string out;
+  for (const auto& row : options) {
+    auto call = (row.letter.empty() ? "" : "-" + std::string(row.letter) + ", ") + "--" + std::string(row.name) +
+                (row.value.empty() ? "" : " " + std::string(row.value));
+    out += "  " + padded(call, 20) + std::string(row.help) + "\n";
+  }
+  return out;
 }
 
 // Throws po::error with a reason for the user.
@@ -97,10 +108,11 @@ std::string help_text(const verb& one) {
   if (!one.options.empty()) out += " [OPTIONS]";
   out += "\n" + std::string(one.help) + "\n";
   if (!one.options.empty()) out += "\n";
-  for (const auto& row : one.options) {
-    auto call = (row.letter.empty() ? "" : "-" + std::string(row.letter) + ", ") + "--" + std::string(row.name) +
-                (row.value.empty() ? "" : " " + std::string(row.value));
-    out += "  " + padded(call, 20) + std::string(row.help) + "\n";
+  out += option_lines(one.options);
+  if (one.run == run_bench) {
+    out += "\nWHAT is one of\n";
+    for (const auto& what : benchmarks())
+      out += "\n  " + padded(std::string(what.name), 20) + std::string(what.help) + "\n" + option_lines(what.options);
   }
   if (one.run != run_show) return out;
   out += "\nSUBJECT is one of\n";

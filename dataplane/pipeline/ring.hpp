@@ -20,6 +20,10 @@ class spsc_ring {
 
   explicit spsc_ring(unsigned room) : ring_(allocate(room)) {}
   [[nodiscard]] bool put(T element) noexcept { return rte_ring_sp_enqueue_elem(ring_.get(), &element, sizeof(T)) == 0; }
+  // As many from the front as there is room for.
+  [[nodiscard]] unsigned put(const T* elements, unsigned count) noexcept {
+    return rte_ring_sp_enqueue_burst_elem(ring_.get(), elements, sizeof(T), count, nullptr);
+  }
   [[nodiscard]] unsigned take(T* into, unsigned room) noexcept {
     return rte_ring_sc_dequeue_burst_elem(ring_.get(), into, sizeof(T), room, nullptr);
   }

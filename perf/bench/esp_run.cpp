@@ -1,6 +1,7 @@
 #include "perf/bench/esp_run.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include <rte_cycles.h>
 
@@ -11,46 +12,7 @@ namespace {
 
 constexpr std::size_t esp_at = sizeof(ethernet_header) + sizeof(ipv4_header);
 constexpr std::size_t judge_every = 64;
-
-using chunk = std::array<rte_mbuf*, chunk_packets>;
-
-// Buffers with `fill(buffer, i)` for the i-th written into each. False: the pool is empty, which is a mistake of ours.
-template <class Fill>
-bool fill_chunk(rte_mempool* pool, chunk& buffers, Fill&& fill) {
-  if (rte_pktmbuf_alloc_bulk(pool, buffers.data(), chunk_packets) != 0) return false;
-  for (std::size_t i = 0; i < chunk_packets; ++i) fill(buffers[i], i);
-  return true;
-}
-
-void free_all(std::span<rte_mbuf* const> buffers) {
-  for (auto* buffer : buffers) rte_pktmbuf_free(buffer);
-}
-
-void write_frame(rte_mbuf* buffer, const mac_address& to, const numbered_packet& packet) {
-  auto* at = rte_pktmbuf_mtod(buffer, std::uint8_t*);
-  const ethernet_header header{to, {2, 0, 0, 0, 3, 0}, be16(ethertype_ipv4)};
-  std::memcpy(at, &header, sizeof header);
-  packet.write(at + sizeof header);
-  buffer->data_len = static_cast<std::uint16_t>(sizeof header + packet.size);
-  buffer->pkt_len = buffer->data_len;
-}
-
-// What the stages counted, so that a run can be told from those before it.
-struct stage_totals {
-  std::array<std::uint64_t, stage_count> cycles{};
-  std::uint64_t packets = 0, bursts = 0;  // of `of`
-  stage_totals(worker& from, stage_id of) {
-    const auto& stages = from.context().stages;
-    for (std::size_t s = 0; s < stage_count; ++s) cycles[s] = stages[s].cycles.get();
-    packets = stages[static_cast<std::size_t>(of)].packets.get();
-    bursts = stages[static_cast<std::size_t>(of)].bursts.get();
-  }
-};
-
-void fill_stages(direction_figures& into, const stage_totals& before, const stage_totals& after, double packets) {
-  for (std::size_t s = 0; s < stage_count; ++s)
-    into.stages[s] = static_cast<double>(after.cycles[s] - before.cycles[s]) / packets;
-}
+constexpr std::uint8_t hops_on_wire = 1, hops_behind = 2;
 
 }  // namespace
 
@@ -60,9 +22,9 @@ result<esp_bench> esp_bench::make(rte_mempool* pool, const crypto_engines& engin
   if (!pair) return std::unexpected(pair.error());
   auto crypto = crypto_worker::make(engines);
   if (!crypto) return std::unexpected(crypto.error());
-  auto judge = pair->judge->make_processor();
+  auto judge = pair->judge().make_processor();
   if (!judge) return std::unexpected(judge.error());
-  return esp_bench(pool, std::move(*pair), std::move(*crypto), std::move(*judge), sas, suite);
+  return esp_bench(std::move(*pair), std::move(*crypto), std::move(*judge), sas, suite);
 }
 
 std::uint32_t esp_bench::sa_of(const std::uint8_t* frame) const {
@@ -78,66 +40,60 @@ esp_op esp_bench::operation(std::uint8_t* frame, std::uint32_t length, const esp
 }
 
 // Plain packets into the sender; what it puts on the wire goes to wire_.
-std::uint64_t esp_bench::send_round(std::uint16_t size) {
+std::uint64_t esp_bench::send_round(rte_mempool* pool, packet_sizes sizes) {
   auto& side = *pair_.sender;
   std::uint64_t cycles = 0;
   chunk buffers;
   for (std::uint32_t done = 0; done < round_packets; done += chunk_packets) {
-    if (!fill_chunk(pool_, buffers, [&](rte_mbuf* buffer, std::size_t) {
-          write_frame(buffer, side.clear->description().mac, {next_number_, flow_of(next_number_, sas_), size});
+    if (!fill_chunk(pool, buffers, [&](rte_mbuf* buffer, std::size_t) {
+          write_frame(buffer, side.clear->description().mac,
+                      {next_number_, flow_of(next_number_, sas_), sizes.of(next_number_)});
           ++next_number_;
         }))
       break;
     cycles += side.pass(*side.clear, buffers);
   }
   wire_.clear();
-  for (auto* frame : side.wire->sent()) {
-    auto& copy = wire_.emplace_back();
-    copy.length = std::min<std::uint32_t>(rte_pktmbuf_data_len(frame), copy.bytes.size());
-    std::memcpy(copy.bytes.data(), rte_pktmbuf_mtod(frame, const void*), copy.length);
-  }
-  free_all(side.wire->sent());
-  side.wire->clear();
+  wire_bytes_.clear();
+  take_all(*side.wire, [this](rte_mbuf* frame) {
+    const auto* at = rte_pktmbuf_mtod(frame, const std::uint8_t*);
+    wire_.push_back({wire_bytes_.size(), rte_pktmbuf_data_len(frame)});
+    wire_bytes_.insert(wire_bytes_.end(), at, at + rte_pktmbuf_data_len(frame));
+  });
   return cycles;
 }
 
 // The wire's frames into the receiver; every packet that comes out is compared.
-std::uint64_t esp_bench::receive_round(checker& checked) {
+std::uint64_t esp_bench::receive_round(rte_mempool* pool, checker& checked) {
   auto& side = *pair_.receiver;
   std::uint64_t cycles = 0;
   chunk buffers;
   for (std::size_t done = 0; done < wire_.size(); done += chunk_packets) {
     const auto count = std::min<std::size_t>(chunk_packets, wire_.size() - done);
-    if (!fill_chunk(pool_, buffers, [&](rte_mbuf* buffer, std::size_t i) {
+    if (!fill_chunk(pool, buffers, [&](rte_mbuf* buffer, std::size_t i) {
           if (i >= count) return;
           const auto& frame = wire_[done + i];
-          std::memcpy(rte_pktmbuf_mtod(buffer, void*), frame.bytes.data(), frame.length);
+          std::memcpy(rte_pktmbuf_mtod(buffer, void*), &wire_bytes_[frame.offset], frame.length);
           buffer->pkt_len = buffer->data_len = static_cast<std::uint16_t>(frame.length);
         }))
       break;
     cycles += side.pass(*side.wire, std::span(buffers).first(count));
     free_all(std::span(buffers).subspan(count));
   }
-  for (auto* frame : side.clear->sent())
-    if (rte_pktmbuf_data_len(frame) > sizeof(ethernet_header))
-      checked.arrived({rte_pktmbuf_mtod_offset(frame, const std::uint8_t*, sizeof(ethernet_header)),
-                       rte_pktmbuf_data_len(frame) - sizeof(ethernet_header)},
-                      2);
-  free_all(side.clear->sent());
-  side.clear->clear();
+  take_all(*side.clear, [&](rte_mbuf* frame) { compare(checked, frame, hops_behind); });
   return cycles;
 }
 
 // The engine alone over the round's frames, in bursts as large as the stage's: first opened, then closed again.
-void esp_bench::time_crypto(checker& checked, std::size_t burst, crypto_cycles& into) {
+void esp_bench::time_crypto(rte_mempool* pool, checker& checked, std::size_t burst, crypto_cycles& into) {
   chunk buffers;
   std::array<esp_op, chunk_packets> ops;
   for (std::size_t done = 0; done + chunk_packets <= wire_.size(); done += chunk_packets) {
-    if (!fill_chunk(pool_, buffers, [&](rte_mbuf* buffer, std::size_t i) {
+    if (!fill_chunk(pool, buffers, [&](rte_mbuf* buffer, std::size_t i) {
           const auto& frame = wire_[done + i];
           auto* at = rte_pktmbuf_mtod(buffer, std::uint8_t*);
-          std::memcpy(at, frame.bytes.data(), frame.length);
-          ops[i] = operation(at, frame.length, pair_.receiver->inbound[sa_of(at)]->key);
+          std::memcpy(at, &wire_bytes_[frame.offset], frame.length);
+          ops[i] = operation(at, frame.length, pair_.inbound[sa_of(at)]->key);
         }))
       return;
     for (std::size_t at = 0; at < chunk_packets; at += burst) {
@@ -147,7 +103,7 @@ void esp_bench::time_crypto(checker& checked, std::size_t burst, crypto_cycles& 
       into.decrypt += rte_rdtsc() - start;
     }
     checked.count_wrong(static_cast<std::uint64_t>(std::ranges::count_if(ops, [](const auto& op) { return !op.ok; })));
-    for (auto& op : ops) op.key = pair_.sender->outbound[sa_of(op.esp - esp_at)]->key;
+    for (auto& op : ops) op.key = pair_.outbound[sa_of(op.esp - esp_at)]->key;
     for (std::size_t at = 0; at < chunk_packets; at += burst) {
       const auto part = std::span(ops).subspan(at, std::min(burst, chunk_packets - at));
       const std::uint64_t start = rte_rdtsc();
@@ -161,36 +117,38 @@ void esp_bench::time_crypto(checker& checked, std::size_t burst, crypto_cycles& 
 // A sample of what was on the wire, opened by an implementation that has no part in the gateway's path.
 void esp_bench::ask_judge(checker& checked) {
   for (std::size_t i = 0; i < wire_.size(); i += judge_every) {
-    auto frame = wire_[i];
-    auto op = operation(frame.bytes.data(), frame.length, pair_.judge_keys[sa_of(frame.bytes.data())].get());
+    auto* frame = &wire_bytes_[wire_[i].offset];  // nobody looks at it any more
+    const auto key = pair_.judge_key(sa_of(frame));
+    auto op = operation(frame, wire_[i].length, key ? key->get() : nullptr);
     esp_op* const one = &op;
-    judge_->decrypt(std::span(&one, 1));
+    if (key) judge_->decrypt(std::span(&one, 1));
     const std::uint8_t* payload = op.esp + sizeof(esp_header) + info(suite_).iv;
     const std::size_t pad = payload[op.payload_length - 2];
     const std::span inner(payload, op.payload_length - std::min<std::size_t>(op.payload_length, 2 + pad));
-    if (op.ok && checked.matches(inner, 1))
+    if (op.ok && checked.matches(inner, hops_on_wire))
       ++judged_;
     else
       checked.count_wrong(1);
   }
 }
 
-std::optional<run_figures> esp_bench::run(checker& checked, std::uint32_t packets, const std::atomic<bool>& stop) {
+std::optional<run_figures> esp_bench::run(rte_mempool* pool, checker& checked, std::uint32_t packets,
+                                          const std::atomic<bool>& stop) {
   const std::uint32_t rounds = (packets + round_packets - 1) / round_packets;
   const auto count = static_cast<double>(rounds) * round_packets;
-  const stage_totals out_before(pair_.sender->only_worker(), stage_id::esp_encapsulate);
-  const stage_totals in_before(pair_.receiver->only_worker(), stage_id::esp_decapsulate);
+  auto &sends = pair_.sender->only_worker(), &receives = pair_.receiver->only_worker();
+  const stage_totals out_before(sends, stage_id::esp_encapsulate), in_before(receives, stage_id::esp_decapsulate);
   std::uint64_t out_cycles = 0, in_cycles = 0;
   crypto_cycles crypto;
   for (std::uint32_t round = 0; round < rounds; ++round) {
     if (stop.load(std::memory_order_relaxed)) return std::nullopt;
     checked.begin_round(next_number_, round_packets);
-    out_cycles += send_round(checked.packet_size());
-    in_cycles += receive_round(checked);
-    const stage_totals so_far(pair_.sender->only_worker(), stage_id::esp_encapsulate);
+    out_cycles += send_round(pool, checked.sizes());
+    in_cycles += receive_round(pool, checked);
+    const stage_totals so_far(sends, stage_id::esp_encapsulate);
     const auto bursts = std::max<std::uint64_t>(1, so_far.bursts - out_before.bursts);
     const auto burst = std::clamp<std::size_t>((so_far.packets - out_before.packets) / bursts, 1, chunk_packets);
-    time_crypto(checked, burst, crypto);
+    time_crypto(pool, checked, burst, crypto);
     ask_judge(checked);
     checked.end_round();
   }
@@ -199,8 +157,8 @@ std::optional<run_figures> esp_bench::run(checker& checked, std::uint32_t packet
   figures.in.total = static_cast<double>(in_cycles) / count;
   figures.out.crypto = static_cast<double>(crypto.encrypt) / count;
   figures.in.crypto = static_cast<double>(crypto.decrypt) / count;
-  fill_stages(figures.out, out_before, {pair_.sender->only_worker(), stage_id::esp_encapsulate}, count);
-  fill_stages(figures.in, in_before, {pair_.receiver->only_worker(), stage_id::esp_decapsulate}, count);
+  fill_stages(figures.out, out_before, {sends, stage_id::esp_encapsulate}, count);
+  fill_stages(figures.in, in_before, {receives, stage_id::esp_decapsulate}, count);
   return figures;
 }
 

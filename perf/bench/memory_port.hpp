@@ -1,25 +1,32 @@
-// A port whose wire is this process's memory: the bench puts frames in and takes what comes out.
+// A port whose wire is two rings in memory per queue, with a benchmark or a test at their other ends.
 #pragma once
 
-#include <array>
+#include <atomic>
+#include <memory>
 #include <span>
+#include <vector>
 
+#include "dataplane/pipeline/ring.hpp"
 #include "drivers/port/port.hpp"
 
 namespace trunkgate::bench {
 
 class memory_port final : public port_driver {
  public:
-  static constexpr std::size_t room = 4096;  // frames between two clear()s
+  // `room`: frames each ring holds.
+  explicit memory_port(const mac_address& mac, std::uint16_t queues = 1, unsigned room = 4095);
+  ~memory_port() override;
+  memory_port(const memory_port&) = delete;
+  memory_port& operator=(const memory_port&) = delete;
 
-  memory_port(const mac_address& mac, std::uint16_t mtu);
-
-  // Frames that receive() gives next; they stay the caller's to name until all are taken.
-  void offer(std::span<rte_mbuf* const> frames) noexcept { offered_ = frames; }
-  [[nodiscard]] bool all_taken() const noexcept { return offered_.empty(); }
-  // What was transmitted since clear(): the caller's to free.
-  [[nodiscard]] std::span<rte_mbuf* const> sent() const noexcept { return {sent_.data(), sent_count_}; }
-  void clear() noexcept { sent_count_ = 0; }
+  // The far end; one thread. A frame that was not delivered stays the caller's, one that was taken becomes it.
+  [[nodiscard]] bool deliver(rte_mbuf* frame, std::uint16_t queue) { return towards_gateway_[queue]->put(frame); }
+  [[nodiscard]] std::size_t deliver(std::span<rte_mbuf* const> frames);  // to queue 0: how many from the front
+  [[nodiscard]] bool all_received(std::uint16_t queue = 0) const { return towards_gateway_[queue]->count() == 0; }
+  [[nodiscard]] rte_mbuf* take();  // nullptr: nothing came out
+  // What came out of queue 0, at most as many as `into` has places for.
+  [[nodiscard]] std::span<rte_mbuf* const> take(std::span<rte_mbuf*> into);
+  std::atomic<bool> blocked{false};  // the wire takes no frame
 
   std::uint16_t receive(std::uint16_t queue, rte_mbuf** frames, std::uint16_t limit) noexcept override;
   std::uint16_t transmit(std::uint16_t queue, rte_mbuf** frames, std::uint16_t count) noexcept override;
@@ -31,9 +38,7 @@ class memory_port final : public port_driver {
 
  private:
   port_description description_;
-  std::span<rte_mbuf* const> offered_;
-  std::array<rte_mbuf*, room> sent_;
-  std::size_t sent_count_ = 0;
+  std::vector<std::unique_ptr<packet_ring>> towards_gateway_, from_gateway_;
 };
 
 }  // namespace trunkgate::bench

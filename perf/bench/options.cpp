@@ -1,15 +1,15 @@
 #include "perf/bench/options.hpp"
 
+#include <algorithm>
 #include <charconv>
-
-#include "perf/bench/gateway_pair.hpp"
-#include "perf/bench/traffic.hpp"
+#include <optional>
 
 namespace trunkgate::bench {
 namespace {
 
 constexpr unsigned most_runs = 1000;
 constexpr std::uint32_t most_packets = 100'000'000;
+constexpr std::string_view rebuild_name = "rule_rebuild";
 
 std::vector<std::string_view> split(std::string_view list) {
   std::vector<std::string_view> parts;
@@ -21,27 +21,48 @@ std::vector<std::string_view> split(std::string_view list) {
   }
 }
 
-template <class Number>
-result<std::vector<Number>> numbers(const std::string& option, std::string_view list, std::uint32_t least,
-                                    std::uint32_t most) {
-  std::vector<Number> out;
+std::optional<std::uint32_t> number_in(std::string_view text, std::uint32_t least, std::uint32_t most) {
+  std::uint32_t value = 0;
+  const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (wrong != std::errc() || end != text.data() + text.size() || value < least || value > most) return std::nullopt;
+  return value;
+}
+
+std::unexpected<error> no_number(const std::string& option, std::string_view part, std::uint32_t least,
+                                 std::uint32_t most, const char* or_else = "") {
+  return failure(option + ": \"" + std::string(part) + "\" is not a number from " + std::to_string(least) + " to " +
+                 std::to_string(most) + or_else);
+}
+
+result<std::vector<std::uint32_t>> numbers(const std::string& option, std::string_view list, std::uint32_t least,
+                                           std::uint32_t most) {
+  std::vector<std::uint32_t> out;
   for (const auto part : split(list)) {
-    std::uint32_t value = 0;
-    const auto [end, wrong] = std::from_chars(part.data(), part.data() + part.size(), value);
-    if (wrong != std::errc() || end != part.data() + part.size() || value < least || value > most)
-      return failure(option + ": \"" + std::string(part) + "\" is not a number from " + std::to_string(least) + " to " +
-                     std::to_string(most));
-    out.push_back(static_cast<Number>(value));
+    const auto value = number_in(part, least, most);
+    if (!value) return no_number(option, part, least, most);
+    out.push_back(*value);
   }
   return out;
 }
 
-result<std::vector<esp_suite>> suites(std::string_view list) {
-  if (list == "all") {
-    std::vector<esp_suite> all;
-    for (const auto& row : esp_suites) all.push_back(row.suite);
-    return all;
+result<std::vector<packet_sizes>> sizes(const std::string& option, std::string_view list) {
+  std::vector<packet_sizes> out;
+  for (const auto part : split(list)) {
+    const auto value = number_in(part, smallest_packet, largest_packet);
+    if (!value && part != "imix") return no_number(option, part, smallest_packet, largest_packet, " or imix");
+    out.push_back(value ? packet_sizes(static_cast<std::uint16_t>(*value)) : packet_sizes::imix());
   }
+  return out;
+}
+
+std::vector<esp_suite> every_suite() {
+  std::vector<esp_suite> all;
+  for (const auto& row : esp_suites) all.push_back(row.suite);
+  return all;
+}
+
+result<std::vector<esp_suite>> suites(std::string_view list) {
+  if (list == "all") return every_suite();
   std::vector<esp_suite> out;
   for (const auto part : split(list)) {
     const auto found = find_esp_suite(part);
@@ -70,6 +91,26 @@ result<std::vector<direction>> directions(std::string_view list) {
   return out;
 }
 
+result<void> set_objects(bench_options& options, std::string_view list) {
+  options.objects.clear();
+  options.rebuild = false;
+  for (const auto part : split(list)) {
+    const auto* found = std::ranges::find(object_rows, part, &object_row::name);
+    options.rebuild |= part == rebuild_name || part == "all";
+    if (part == "all")
+      for (const auto& row : object_rows) options.objects.push_back(&row);
+    else if (found != object_rows.end())
+      options.objects.push_back(found);
+    else if (part != rebuild_name) {
+      std::string known = "all";
+      for (const auto& row : object_rows) known += ", " + std::string(row.name);
+      return failure("--object: there is no \"" + std::string(part) + "\"; there are " + known + ", " +
+                     std::string(rebuild_name));
+    }
+  }
+  return {};
+}
+
 template <class Value>
 result<void> keep(result<Value> parsed, Value& into) {
   if (!parsed) return std::unexpected(parsed.error());
@@ -77,22 +118,38 @@ result<void> keep(result<Value> parsed, Value& into) {
   return {};
 }
 
-result<void> set_option(esp_options& options, const std::string& option, const std::string& value) {
+result<void> set_option(bench_options& options, const std::string& option, const std::string& value) {
   if (option == "--direction") return keep(directions(value), options.directions);
   if (option == "--suite") return keep(suites(value), options.suites);
-  if (option == "--size")
-    return keep(numbers<std::uint16_t>(option, value, smallest_packet, largest_packet), options.sizes);
-  if (option == "--sas") return keep(numbers<std::uint32_t>(option, value, 1, sa_limit), options.sas);
+  if (option == "--size") return keep(sizes(option, value), options.sizes);
+  if (option == "--object") return set_objects(options, value);
+  if (option == "--sas" || option == "--keys" || option == "--flows" || option == "--count")
+    return keep(numbers(option, value, 1, flow_limit), options.counts);
   if (option == "--json") {
     options.json_file = value;
     return {};
   }
   const bool runs = option == "--runs";
-  if (!runs && option != "--packets") return failure("there is no option " + option + "\n" + usage());
-  auto one = numbers<std::uint32_t>(option, value, 1, runs ? most_runs : most_packets);
+  auto one = numbers(option, value, 1, runs ? most_runs : most_packets);
   if (!one) return std::unexpected(one.error());
   (runs ? options.runs : options.packets) = one->front();
   return {};
+}
+
+bench_options defaults(const benchmark& what) {
+  bench_options options;
+  options.what = &what;
+  options.counts = {1, 1024};
+  options.suites = {esp_suite::aes128gcm16};
+  if (what.name == "crypto") {
+    options.suites = every_suite();
+    options.packets = 4096;
+  }
+  if (what.name == "memory") {
+    options.counts = {1000, most_objects};
+    (void)set_objects(options, "all").has_value();
+  }
+  return options;
 }
 
 }  // namespace
@@ -105,36 +162,28 @@ std::string_view name(direction which) {
   }
 }
 
-result<esp_options> parse_esp_options(std::span<const std::string> words) {
-  esp_options options;
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    if (words[i] == "--stages") {
-      options.stages = true;
+result<bench_options> parse_options(std::span<const std::string> words) {
+  if (words.empty()) return failure("what? There is " + benchmark_list() + "\n" + usage());
+  const auto* what = find_benchmark(words.front());
+  if (what == nullptr)
+    return failure("there is no benchmark \"" + words.front() + "\"; there is " + benchmark_list() + "\n" + usage());
+  auto options = defaults(*what);
+  for (std::size_t i = 1; i < words.size(); ++i) {
+    const auto& word = words[i];
+    const auto row =
+        std::ranges::find_if(what->options, [&](const auto& o) { return word == "--" + std::string(o.name); });
+    if (row == what->options.end())
+      return failure("bench " + words.front() + ": there is no option \"" + word + "\"\n" + usage());
+    if (row->value.empty()) {
+      options.stages = true;  // the only one that takes nothing
       continue;
     }
-    if (!words[i].starts_with("--")) return failure("\"" + words[i] + "\" is no option\n" + usage());
-    if (i + 1 == words.size()) return failure(words[i] + " wants a value, or there is no such option\n" + usage());
-    if (auto set = set_option(options, words[i], words[i + 1]); !set) return std::unexpected(set.error());
-    ++i;
+    if (++i == words.size()) return failure(word + " wants a value: " + std::string(row->help));
+    if (auto set = set_option(options, word, words[i]); !set) return std::unexpected(set.error());
   }
   return options;
 }
 
-std::string usage() {
-  return "usage: trunkgate bench esp [OPTION...]     one worker, the whole path, packets from memory\n"
-         "  --direction LIST   out, in, loop (default out,in): protect, open, both\n"
-         "  --size LIST        bytes of the inner IP packet, " +
-         std::to_string(smallest_packet) + " to " + std::to_string(largest_packet) +
-         " (default 64,350,1420)\n"
-         "  --sas LIST         security associations, 1 to " +
-         std::to_string(sa_limit) +
-         " (default 1,1024)\n"
-         "  --suite LIST       suites by name, or all (default aes128gcm16)\n"
-         "  --runs N           runs of each measurement (default 10)\n"
-         "  --packets N        packets of each run (default 65536)\n"
-         "  --stages           cycles of every stage, too\n"
-         "  --json FILE        writes everything as JSON\n"
-         "Ctrl-C shows what was measured so far.\n";
-}
+std::string usage() { return help_text(*find_verb("bench")) + "\nCtrl-C shows what was measured so far.\n"; }
 
 }  // namespace trunkgate::bench

@@ -1,4 +1,4 @@
-// What `trunkgate bench esp` was asked to measure.
+// What `trunkgate bench` was asked to measure.
 #pragma once
 
 #include <span>
@@ -6,27 +6,33 @@
 #include <string_view>
 #include <vector>
 
+#include "controlplane/cli/bench.hpp"
 #include "dataplane/core/result.hpp"
 #include "dataplane/core/suite.hpp"
+#include "perf/bench/memory_run.hpp"
+#include "perf/bench/traffic.hpp"
 
 namespace trunkgate::bench {
 
 enum class direction { out, in, loop };
 [[nodiscard]] std::string_view name(direction which);
 
-struct esp_options {
+struct bench_options {
+  const benchmark* what = nullptr;
   std::vector<direction> directions{direction::out, direction::in};
-  std::vector<std::uint16_t> sizes{64, 350, 1420};
-  std::vector<std::uint32_t> sas{1, 1024};
-  std::vector<esp_suite> suites{esp_suite::aes128gcm16};
+  std::vector<packet_sizes> sizes{64, 350, 1420};
+  std::vector<std::uint32_t> counts;  // SAs, keys, flows, or objects
+  std::vector<esp_suite> suites;
+  std::vector<const object_row*> objects;
+  bool rebuild = false;  // of the operator's rules, while a worker forwards
   unsigned runs = 10;
   std::uint32_t packets = 65536;  // of each run
   bool stages = false;
   std::string json_file;  // empty: none
 };
 
-// `words` behind "esp". The error says what is possible.
-[[nodiscard]] result<esp_options> parse_esp_options(std::span<const std::string> words);
+// `words` behind "bench": what to measure, then its options. The error says what is possible.
+[[nodiscard]] result<bench_options> parse_options(std::span<const std::string> words);
 [[nodiscard]] std::string usage();
 
 }  // namespace trunkgate::bench

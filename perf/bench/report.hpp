@@ -1,4 +1,4 @@
-// What was measured, for people and as JSON.
+// What was measured, for people (100 columns) and as JSON.
 #pragma once
 
 #include <string>
@@ -8,24 +8,58 @@
 
 #include "drivers/crypto/engine.hpp"
 #include "drivers/port/eal.hpp"
+#include "perf/bench/crypto_run.hpp"
 #include "perf/bench/esp_run.hpp"
 #include "perf/bench/options.hpp"
+#include "perf/bench/rebuild_run.hpp"
+#include "perf/bench/spread.hpp"
 
 namespace trunkgate::bench {
 
-struct spread {
-  double min = 0, median = 0, max = 0;
+// What was compared on the way.
+struct checks {
+  std::uint64_t verified = 0, wrong = 0, judged = 0;
 };
-[[nodiscard]] spread spread_of(std::vector<double> values);  // at least one
+
+// All runs of one engine, suite, size, number of keys and direction.
+struct crypto_result {
+  std::string engine;
+  esp_suite suite{};
+  packet_sizes sizes{0};
+  std::uint32_t keys = 0;
+  bool encrypt = false;
+  std::vector<double> cycles;
+  checks checked;
+};
 
 // All runs of one direction, suite, size and number of SAs.
 struct esp_result {
   direction which = direction::out;
   esp_suite suite{};
-  std::uint16_t size = 0;
+  packet_sizes sizes{0};
   std::uint32_t sas = 0;
-  std::vector<direction_figures> runs;
-  std::uint64_t verified = 0, wrong = 0, judged = 0;
+  std::vector<pass_figures> runs;
+  checks checked;
+  double bytes_per_sa = 0, add_seconds = 0;  // of both gateways' SAs
+};
+
+// All runs of one size and number of flows.
+struct forward_result {
+  packet_sizes sizes{0};
+  std::uint32_t flows = 0;
+  std::vector<pass_figures> runs;
+  checks checked;
+};
+
+struct memory_result {
+  const object_row* object = nullptr;
+  std::uint32_t count = 0;
+  object_figures figures;
+};
+
+struct rebuild_result {
+  std::uint32_t rules = 0;
+  rebuild_figures figures;
 };
 
 struct machine_report {
@@ -37,10 +71,19 @@ struct machine_report {
   std::vector<std::string> warnings;  // why these figures may be worse than the machine
 };
 [[nodiscard]] machine_report describe_machine(const crypto_engines& engines, const eal_report& eal);
-
 [[nodiscard]] std::string machine_text(const machine_report& machine);
-[[nodiscard]] std::string result_table(const std::vector<esp_result>& results, const machine_report& machine);
-[[nodiscard]] std::string stage_table(const std::vector<esp_result>& results);
-[[nodiscard]] nlohmann::ordered_json to_json(const machine_report& machine, const std::vector<esp_result>& results);
+[[nodiscard]] nlohmann::ordered_json machine_json(const machine_report& machine);
+
+// One benchmark's results. Only the lists of what was asked for are filled.
+struct results {
+  std::vector<crypto_result> crypto;
+  std::vector<esp_result> esp;
+  std::vector<forward_result> forward;
+  std::vector<memory_result> memory;
+  std::vector<rebuild_result> rebuild;
+};
+[[nodiscard]] std::string result_tables(const results& measured, const machine_report& machine, bool stages);
+[[nodiscard]] nlohmann::ordered_json to_json(const results& measured, const machine_report& machine);
+[[nodiscard]] std::uint64_t wrong_in(const results& measured);
 
 }  // namespace trunkgate::bench

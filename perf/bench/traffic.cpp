@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <numeric>
 
 #include "dataplane/packet/headers.hpp"
 
@@ -20,6 +21,11 @@ std::uint64_t number_in(std::span<const std::uint8_t> packet) {
 
 }  // namespace
 
+double packet_sizes::mean() const noexcept {
+  if (always_ != 0) return always_;
+  return std::accumulate(mix.begin(), mix.end(), 0.0) / static_cast<double>(mix.size());
+}
+
 void numbered_packet::write(std::uint8_t* at, std::uint8_t hops_spent) const noexcept {
   ipv4_header ip{};
   ip.version_length = 0x45;
@@ -28,7 +34,8 @@ void numbered_packet::write(std::uint8_t* at, std::uint8_t hops_spent) const noe
   ip.hop_limit = static_cast<std::uint8_t>(first_hop_limit - hops_spent);
   ip.protocol = protocol_udp;
   ip.source = {192, 168, 0, 1};
-  ip.destination = {10, static_cast<std::uint8_t>(flow >> 8), static_cast<std::uint8_t>(flow), 1};
+  const be32 destination(flow_network(flow) + 1);
+  std::memcpy(ip.destination.data(), &destination, sizeof destination);
   ip.checksum = be16(checksum_fold(checksum_add(0, &ip, sizeof ip)));
   std::memcpy(at, &ip, sizeof ip);
   udp_header udp{};  // its checksum stays 0: none (RFC 768)
@@ -56,11 +63,12 @@ void checker::begin_round(std::uint64_t first, std::uint32_t count) {
 }
 
 bool checker::matches(std::span<const std::uint8_t> packet, std::uint8_t hops_spent) {
-  if (packet.size() != size_) return false;
+  if (packet.size() < smallest_packet) return false;
   const std::uint64_t number = number_in(packet);
   if (number < first_ || number - first_ >= seen_.size()) return false;
-  numbered_packet{number, flow_of(number, flows_), size_}.write(expected_.data(), hops_spent);
-  return std::ranges::equal(packet, expected_);
+  const std::uint16_t size = sizes_.of(number);
+  numbered_packet{number, flow_of(number, flows_), size}.write(expected_.data(), hops_spent);
+  return std::ranges::equal(packet, std::span(expected_).first(size));
 }
 
 void checker::arrived(std::span<const std::uint8_t> packet, std::uint8_t hops_spent) {

@@ -3,21 +3,22 @@
 
 #include <gtest/gtest.h>
 
-#include "perf/bench/report.hpp"
+#include "perf/bench/spread.hpp"
 
 namespace trunkgate::bench {
 namespace {
 
 using words = std::vector<std::string>;
 
-TEST(esp_options, takes_lists) {
-  const auto options = parse_esp_options(words{"--direction", "loop,out", "--size", "64,1400", "--sas", "7", "--suite",
-                                               "aes128gcm16,aes256cbc-sha256", "--runs", "3", "--packets", "5",
-                                               "--stages", "--json", "x"});
+TEST(bench_options, takes_lists) {
+  const auto options =
+      parse_options(words{"esp", "--direction", "loop,out", "--size", "64,imix,9000", "--sas", "7,100000", "--suite",
+                          "aes128gcm16,aes256cbc-sha256", "--runs", "3", "--packets", "5", "--stages", "--json", "x"});
   ASSERT_TRUE(options) << options.error().reason;
+  EXPECT_EQ(options->what->name, "esp");
   EXPECT_EQ(options->directions, (std::vector{direction::loop, direction::out}));
-  EXPECT_EQ(options->sizes, (std::vector<std::uint16_t>{64, 1400}));
-  EXPECT_EQ(options->sas, std::vector{7u});
+  EXPECT_EQ(options->sizes, (std::vector<packet_sizes>{64, packet_sizes::imix(), 9000}));
+  EXPECT_EQ(options->counts, (std::vector{7u, 100'000u}));
   EXPECT_EQ(options->suites, (std::vector{esp_suite::aes128gcm16, esp_suite::aes256cbc_sha256}));
   EXPECT_EQ(options->runs, 3u);
   EXPECT_EQ(options->packets, 5u);
@@ -25,24 +26,57 @@ TEST(esp_options, takes_lists) {
   EXPECT_EQ(options->json_file, "x");
 }
 
-TEST(esp_options, refuses_with_what_is_possible) {
-  const std::vector<std::pair<words, const char*>> cases{{{"--direction", "up"}, "out, in, loop"},
-                                                         {{"--suite", "des"}, "aes128gcm16, aes192gcm16"},
-                                                         {{"--size", "39"}, "from 40 to 1500"},
-                                                         {{"--size", "64,"}, "from 40 to 1500"},
-                                                         {{"--size", "64x"}, "\"64x\""},
-                                                         {{"--sas", "0"}, "from 1 to 65536"},
-                                                         {{"--sas", "99999999999"}, "from 1 to 65536"},
-                                                         {{"--runs", "0"}, "from 1 to 1000"},
-                                                         {{"--speed", "9"}, "usage"},
-                                                         {{"--size"}, "wants a value"},
-                                                         {{"64"}, "usage"},
-                                                         {{"--packets", "-1"}, "from 1 to"}};
+TEST(bench_options, measures_without_any) {
+  for (const auto& what : benchmarks()) {
+    const auto options = parse_options(words{std::string(what.name)});
+    ASSERT_TRUE(options) << options.error().reason;
+    EXPECT_FALSE(options->counts.empty());
+    EXPECT_FALSE(options->suites.empty());
+    EXPECT_EQ(options->objects.empty(), what.name != "memory");
+  }
+  EXPECT_EQ(parse_options(words{"crypto"})->suites.size(), esp_suites.size());
+}
+
+TEST(bench_options, names_objects) {
+  const auto options = parse_options(words{"memory", "--object", "rule_rebuild,sa_pair", "--count", "10"});
+  ASSERT_TRUE(options) << options.error().reason;
+  EXPECT_TRUE(options->rebuild);
+  ASSERT_EQ(options->objects.size(), 1u);
+  EXPECT_EQ(options->objects.front()->name, "sa_pair");
+  EXPECT_FALSE(parse_options(words{"memory", "--object", "sa_pair"})->rebuild);
+  EXPECT_EQ(parse_options(words{"memory", "--object", "all"})->objects.size(), object_rows.size());
+}
+
+TEST(bench_options, refuses_with_what_is_possible) {
+  const std::vector<std::pair<words, const char*>> cases{{{}, "crypto, esp, forward, memory"},
+                                                         {{"quic"}, "crypto, esp, forward, memory"},
+                                                         {{"esp", "--direction", "up"}, "out, in, loop"},
+                                                         {{"esp", "--suite", "des"}, "aes128gcm16, aes192gcm16"},
+                                                         {{"esp", "--size", "39"}, "from 40 to 9000 or imix"},
+                                                         {{"esp", "--size", "9001"}, "from 40 to 9000 or imix"},
+                                                         {{"esp", "--size", "64,"}, "from 40 to 9000"},
+                                                         {{"esp", "--size", "64x"}, "\"64x\""},
+                                                         {{"esp", "--sas", "0"}, "from 1 to 100000"},
+                                                         {{"esp", "--sas", "99999999999"}, "from 1 to 100000"},
+                                                         {{"esp", "--runs", "0"}, "from 1 to 1000"},
+                                                         {{"esp", "--speed", "9"}, "--direction LIST"},
+                                                         {{"esp", "--size"}, "wants a value"},
+                                                         {{"esp", "64"}, "no option \"64\""},
+                                                         {{"esp", "--packets", "-1"}, "from 1 to"},
+                                                         {{"esp", "--keys", "1"}, "no option"},
+                                                         {{"forward", "--suite", "all"}, "no option"},
+                                                         {{"memory", "--object", "cat"}, "all, sa_pair"},
+                                                         {{"memory", "--count", "100001"}, "from 1 to 100000"}};
   for (const auto& [given, reason] : cases) {
-    const auto options = parse_esp_options(given);
-    ASSERT_FALSE(options) << given.front();
+    const auto options = parse_options(given);
+    ASSERT_FALSE(options) << reason;
     EXPECT_NE(options.error().reason.find(reason), std::string::npos) << options.error().reason;
   }
+}
+
+TEST(bench_options, the_limits_in_the_help_are_those_of_the_parser) {
+  EXPECT_NE(usage().find(std::to_string(smallest_packet) + " to " + std::to_string(largest_packet)), std::string::npos);
+  EXPECT_NE(usage().find("1 to " + std::to_string(flow_limit)), std::string::npos);
 }
 
 TEST(spread, is_least_middle_and_most) {

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "controlplane/cli/bench.hpp"
 #include "controlplane/cli/show.hpp"
 
 namespace trunkgate {
@@ -44,6 +45,11 @@ TEST(command, help_names_every_verb_and_every_option) {
     EXPECT_NE(help_text().find("  " + std::string(one.name)), std::string::npos) << one.name;
     for (const auto& row : one.options)
       EXPECT_NE(help_text(one).find("--" + std::string(row.name)), std::string::npos) << one.name << " " << row.name;
+  }
+  for (const auto& what : benchmarks()) {
+    EXPECT_NE(help_text(*find_verb("bench")).find("  " + std::string(what.name)), std::string::npos) << what.name;
+    for (const auto& row : what.options)
+      EXPECT_NE(help_text(*find_verb("bench")).find("--" + std::string(row.name)), std::string::npos) << row.name;
   }
   for (const auto& subject : show_subjects())
     EXPECT_NE(help_text(*find_verb("show")).find(subject.name), std::string::npos) << subject.name;
@@ -129,6 +135,8 @@ TEST(completion, bash_completes_from_the_table) {
   EXPECT_EQ(complete("show po", 2), "ports policies\n");
   EXPECT_EQ(complete("show ports --w", 3), "--wide\n");
   EXPECT_EQ(complete("completion b", 2), "bash\n");
+  EXPECT_EQ(complete("bench e", 2), "esp\n");
+  EXPECT_EQ(complete("bench esp --di", 3), "--direction\n");
 }
 
 }  // namespace

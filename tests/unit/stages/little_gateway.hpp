@@ -11,11 +11,12 @@
 #include <vector>
 
 #include "dataplane/pipeline/pipeline.hpp"
+#include "perf/bench/memory_port.hpp"
 #include "tests/unit/packet/packets.hpp"
-#include "tests/unit/stages/memory_port.hpp"
 
 namespace trunkgate::test {
 
+using bench::memory_port;
 inline constexpr std::uint16_t inside = 0, outside = 1;
 inline constexpr mac_address inside_mac{2, 0, 0, 0, 0, 1}, outside_mac{2, 0, 0, 0, 0, 2}, host_mac{2, 1, 1, 1, 1, 1},
     peer_mac{2, 2, 2, 2, 2, 2};

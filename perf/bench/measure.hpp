@@ -1,0 +1,20 @@
+// Everything that was asked for, one measurement after the other.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+
+#include "perf/bench/report.hpp"
+
+namespace trunkgate::bench {
+
+struct observer {
+  const std::atomic<bool>& stop;                          // ends early; what has been measured stays
+  std::function<void(const std::string& text)> progress;  // what is being measured now
+};
+
+[[nodiscard]] result<void> measure(const bench_options& options, const crypto_engines& engines, const observer& by,
+                                   results& into);
+
+}  // namespace trunkgate::bench

@@ -1,0 +1,93 @@
+// What is written is complete, right, and fits 100 columns.
+#include "perf/bench/report.hpp"
+
+#include <sstream>
+
+#include <gtest/gtest.h>
+
+namespace trunkgate::bench {
+namespace {
+
+machine_report some_machine() {
+  machine_report machine;
+  machine.cpu = "some CPU";
+  machine.tsc_hz = 2'000'000'000;
+  return machine;
+}
+
+pass_figures figures(double total, double crypto) {
+  pass_figures one;
+  one.total = total;
+  one.crypto = crypto;
+  one.stages[static_cast<std::size_t>(stage_id::rx)] = 10;
+  return one;
+}
+
+results one_of_each() {
+  results all;
+  auto longest = esp_suites[0].suite;
+  for (const auto& row : esp_suites)
+    if (row.name.size() > info(longest).name.size()) longest = row.suite;
+  all.crypto.push_back({"ipsec-mb-vaes", longest, 9000, 100'000, true, {30000, 10000, 20000}, {1'000'000, 0, 1000}});
+  all.esp.push_back({direction::loop,
+                     longest,
+                     packet_sizes::imix(),
+                     100'000,
+                     {figures(10000, 4000), figures(8000, 5000), figures(12000, 6000)},
+                     {4096, 0, 64},
+                     2500,
+                     1.5});
+  all.forward.push_back({1420, 100'000, {figures(200, 0)}, {4096, 0, 0}});
+  all.memory.push_back({&object_rows[1], 100'000, {5916, 43e6, 1.25, spread{5.9, 11.9, 30}, 100'000, 0}});
+  all.rebuild.push_back({10'000, {0.663, {5.4, 75.9, 24047, 22}, {5.2, 114, 26350, 35}, 3'341'056, 0}});
+  return all;
+}
+
+TEST(report, json_has_every_figure) {
+  const auto written = to_json(one_of_each(), some_machine());
+  EXPECT_EQ(written["machine"]["cpu"], "some CPU");
+  const auto& list = written["results"];
+  ASSERT_EQ(list.size(), 5u);
+  EXPECT_EQ(list[0]["bench"], "crypto");
+  EXPECT_EQ(list[0]["direction"], "encrypt");
+  EXPECT_EQ(list[0]["cycles_per_packet"],
+            (nlohmann::ordered_json{{"min", 10000.0}, {"median", 20000.0}, {"max", 30000.0}}));
+  EXPECT_EQ(list[1]["size"], "imix");
+  EXPECT_EQ(list[1]["crypto_cycles_per_packet"]["min"], 4000.0);
+  EXPECT_EQ(list[1]["crypto_cycles_per_packet"]["median"], 5000.0);
+  EXPECT_EQ(list[1]["stages"]["rx"], 10.0);
+  EXPECT_EQ(list[1]["mpps"], 0.2);   // at the median of 10,000 cycles
+  EXPECT_EQ(list[1]["gbps"], 0.55);  // of 345.67 bytes
+  EXPECT_EQ(list[2]["bench"], "forward");
+  EXPECT_EQ(list[2]["size"], 1420);
+  EXPECT_EQ(list[2]["mpps"], 10.0);
+  EXPECT_EQ(list[3]["object"], "sa_pair_batched");
+  EXPECT_EQ(list[3]["bytes_each"], 5916.0);
+  EXPECT_EQ(list[3]["count"], 100'000);
+  EXPECT_EQ(list[3]["last_add_us"]["median"], 11.9);
+  EXPECT_EQ(list[4]["turn_us_rebuild"]["longest"], 114.0);
+  for (const auto& entry : list) EXPECT_EQ(entry["wrong"], 0) << entry["bench"];
+}
+
+TEST(report, tables_fit_100_columns) {
+  std::istringstream text(result_tables(one_of_each(), some_machine(), true));
+  for (std::string line; std::getline(text, line);) EXPECT_LE(line.size(), 100u) << line;
+}
+
+TEST(report, what_was_wrong_is_said_whichever_bench_found_it) {
+  EXPECT_EQ(wrong_in(one_of_each()), 0u);
+  for (int which = 0; which < 5; ++which) {
+    auto all = one_of_each();
+    if (which == 0) all.crypto[0].checked.wrong = 7;
+    if (which == 1) all.esp[0].checked.wrong = 7;
+    if (which == 2) all.forward[0].checked.wrong = 7;
+    if (which == 3) all.memory[0].figures.wrong = 7;
+    if (which == 4) all.rebuild[0].figures.wrong = 7;
+    EXPECT_EQ(wrong_in(all), 7u) << which;
+    EXPECT_EQ(to_json(all, some_machine())["results"][which]["wrong"], 7) << which;
+    EXPECT_NE(result_tables(all, some_machine(), false).find('7'), std::string::npos) << which;
+  }
+}
+
+}  // namespace
+}  // namespace trunkgate::bench
