@@ -93,6 +93,12 @@ result<listing> fetch_algorithms(api::channel& channel, std::string_view wanted)
       [](const auto& all) { return list_algorithms(all); });
 }
 
+result<listing> fetch_events(api::channel& channel, std::string_view wanted) {
+  return fetch_and_list<api::event>(
+      channel, record_kind::events, wanted, [&](const api::event& event) { return event.tunnel.view() == wanted; },
+      [](const auto& all) { return list_events(all, now_unix_ns()); });
+}
+
 result<listing> fetch_gateway(api::channel& channel, std::string_view) {
   auto records = fetch<api::gateway_status>(channel, record_kind::gateway);
   if (!records) return std::unexpected(records.error());
@@ -109,6 +115,7 @@ constexpr show_subject subjects[] = {
     {"drops", "reason", "why packets did not go on", fetch_drops},
     {"algorithms", "suite", "which engine computes what", fetch_algorithms},
     {"workers", "worker", "how busy each packet worker is", fetch_workers},
+    {"events", "tunnel", "what happened of late: lifetimes, sequence numbers, unknown SPIs", fetch_events},
     {"gateway", "gateway", "the data plane process itself", fetch_gateway},
 };
 

@@ -35,6 +35,7 @@ struct show_subject {
 [[nodiscard]] listing list_drops(std::span<const api::drop_status> drops);
 [[nodiscard]] listing list_workers(std::span<const api::worker_status> workers);
 [[nodiscard]] listing list_algorithms(std::span<const api::algorithm_status> algorithms);
+[[nodiscard]] listing list_events(std::span<const api::event> events, std::uint64_t now_ns);
 [[nodiscard]] listing list_gateway(const api::gateway_status& gateway, std::uint64_t now_ns);
 
 }  // namespace trunkgate

@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "config/selector_words.hpp"
+#include "controlplane/cli/event_text.hpp"
 #include "controlplane/cli/show.hpp"
 #include "controlplane/cli/text.hpp"
 
@@ -14,13 +15,25 @@ struct sa_view {
   std::string_view state, reason;
 };
 
-// What the figures say about the SA; only the first two are trouble.
+std::string_view expired_text(api::sa_limit by) {
+  switch (by) {
+    case api::sa_limit::packets: return "its hard limit of packets is reached: it waits to be replaced";
+    case api::sa_limit::bytes: return "its hard limit of bytes is reached: it waits to be replaced";
+    default: return "its time is over: it waits to be replaced";
+  }
+}
+
+// What the figures say about the SA; only the first three are trouble.
 sa_view judge(const api::sa_status& sa) {
+  if (sa.expired != api::sa_limit::none && sa.expired != api::sa_limit::sequence)
+    return {severity::problem, "expired", expired_text(sa.expired)};
   const auto last = sa.esn != 0 ? UINT64_MAX : UINT32_MAX;  // RFC 4303 3.3.3: the number must not cycle
   if (sa.direction == api::sa_direction::outbound && sa.sequence >= last)
     return {severity::problem, "down", "its sequence numbers are used up: give it a new key"};
   if (sa.direction == api::sa_direction::inbound && sa.packets == 0 && sa.integrity_failed > 0)
     return {severity::problem, "down", "no packet passes its integrity check: the peer has another key or suite"};
+  if (sa.softened != api::sa_limit::none)
+    return {severity::notable, "up", "its soft lifetime is over: it should be replaced"};
   if (sa.integrity_failed > 0) return {severity::notable, "up", "some packets failed their integrity check"};
   if (sa.selector_mismatch > 0) return {severity::notable, "up", "the peer sends packets outside the child's networks"};
   if (sa.packets == 0) return {severity::fine, "idle", ""};
@@ -28,7 +41,8 @@ sa_view judge(const api::sa_status& sa) {
 }
 
 std::uint64_t drops(const api::sa_status& sa) {
-  return sa.replayed + sa.integrity_failed + sa.selector_mismatch + sa.other_drops;
+  return sa.replayed + sa.integrity_failed + sa.selector_mismatch + sa.misdirected + sa.malformed + sa.after_expiry +
+         sa.other_drops;
 }
 
 json_object ranges(const std::array<ip_range, api::ranges_per_side>& all, std::uint16_t count) {
@@ -51,6 +65,31 @@ std::string spi_text(std::uint32_t spi) {
   char buffer[16];
   std::snprintf(buffer, sizeof buffer, "0x%08x", spi);
   return buffer;
+}
+
+json_object limits(const api::lifetime_limits& all) {
+  return {{"packets", all.packets}, {"bytes", all.bytes}, {"seconds", all.seconds}};
+}
+
+// Only what is not as it came.
+json_object outer(const api::outer_header& header) {
+  constexpr std::string_view df_names[] = {"copy", "set", "clear"};
+  const auto df = static_cast<std::size_t>(header.df);
+  auto dscp = json_object::object();
+  for (std::size_t i = 0; i < header.dscp.size(); ++i)
+    if (header.dscp[i] != i) dscp[std::to_string(i)] = header.dscp[i];
+  json_object flow_label = header.flow_label;
+  if (header.flow_label == api::flow_label_copy) flow_label = "copy";
+  return {{"dscp", dscp},
+          {"ecn", header.ecn == api::ecn_mode::normal ? "normal" : "compatibility"},
+          {"df", df < std::size(df_names) ? df_names[df] : "unknown"},
+          {"hop_limit", header.hop_limit},
+          {"flow_label", flow_label}};
+}
+
+json_object tfc_text(std::uint16_t padding) {
+  if (padding == api::tfc_padding_to_mtu) return "mtu";
+  return padding == 0 ? json_object("off") : json_object(padding);
 }
 
 // RFC 4303 3.3.3: the number must not cycle.
@@ -79,6 +118,12 @@ json_object object(const api::sa_status& sa) {
           {"direction", direction_text(sa.direction)},
           {"state", view.state},
           {"reason", view.reason},
+          {"mode", sa.mode == api::sa_mode::tunnel ? "tunnel" : "transport"},
+          {"expired_by", limit_name(sa.expired)},
+          {"softened_by", limit_name(sa.softened)},
+          {"soft", limits(sa.soft)},
+          {"hard", limits(sa.hard)},
+          {"installed_seconds", sa.installed_seconds},
           {"suite", index < esp_suite_count ? info(sa.suite).name : "unknown"},
           {"esn", sa.esn != 0},
           {"udp_encapsulation", sa.udp_encapsulation != 0},
@@ -95,6 +140,8 @@ json_object object(const api::sa_status& sa) {
           {"icmp", icmp_selector_text(sa.protocol, sa.local_ports)},
           {"dscp", dscp_text(sa.dscp)},
           {"replay_window", sa.replay_window},
+          {"tfc_padding", tfc_text(sa.tfc_padding)},
+          {"outer", outer(sa.outer)},
           {"worker", sa.worker},
           {"engine", sa.engine.view()},
           {"installed_unix_ns", sa.installed_unix_ns},
@@ -105,7 +152,11 @@ json_object object(const api::sa_status& sa) {
           {"replayed", sa.replayed},
           {"integrity_failed", sa.integrity_failed},
           {"selector_mismatch", sa.selector_mismatch},
-          {"other_drops", sa.other_drops},
+          {"misdirected", sa.misdirected},
+          {"malformed", sa.malformed},
+          {"dummies", sa.dummies},
+          {"after_expiry", sa.after_expiry},
+                    {"other_drops", sa.other_drops},
           {"path_mtu", sa.path_mtu},
           {"path_mtu_age_ms", sa.path_mtu_age_ms},
           {"path_mtu_learned", sa.path_mtu_learned},

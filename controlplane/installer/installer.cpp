@@ -18,14 +18,28 @@ bool is_installed(const installer::report& report) { return report.what == insta
 
 }  // namespace
 
-result<installer> installer::connect(const std::string& socket_path) {
+result<installer> installer::connect(const std::string& socket_path, event_function on_event) {
   auto channel = api::channel::connect(socket_path);
   if (!channel) return std::unexpected(channel.error());
   for (int option : {SO_RCVTIMEO, SO_SNDTIMEO})
     if (::setsockopt(channel->descriptor(), SOL_SOCKET, option, &answer_limit, sizeof answer_limit) != 0)
       return system_failure("limit the wait for the data plane");
-  return installer(std::move(*channel));
+  return installer(std::move(*channel), std::move(on_event));
 }
+
+bool installer::pass_on(const api::message& message) const {
+  if (message.header.type != message_type::event) return false;
+  if (const auto event = message.as<api::event>(); event && on_event_) on_event_(*event);
+  return true;
+}
+
+bool installer::take_event() {
+  api::message message;
+  const auto got = channel_.receive(message);
+  return got && *got && pass_on(message);
+}
+
+installer::report installer::subscribe() { return ask(message_type::subscribe, {}); }
 
 installer::report installer::ask(message_type type, std::span<const std::uint8_t> body) {
   api::header head;
@@ -33,10 +47,12 @@ installer::report installer::ask(message_type type, std::span<const std::uint8_t
   head.request = next_request_++;
   if (auto sent = channel_.send(head, body); !sent) return {outcome::lost, sent.error().reason};
   api::message answer;
-  errno = 0;
-  auto got = channel_.receive(answer);
-  if (!got) return {outcome::lost, errno == EAGAIN ? "the data plane does not answer" : got.error().reason};
-  if (!*got) return {outcome::lost, "the data plane closed the connection"};
+  do {
+    errno = 0;
+    auto got = channel_.receive(answer);
+    if (!got) return {outcome::lost, errno == EAGAIN ? "the data plane does not answer" : got.error().reason};
+    if (!*got) return {outcome::lost, "the data plane closed the connection"};
+  } while (pass_on(answer));  // events come between answers
   if (answer.header.request != head.request) return {outcome::lost, "the data plane answered another request"};
   if (answer.header.type == message_type::ok) return {};
   auto why = answer.as<api::failed>();

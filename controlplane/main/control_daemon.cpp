@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 
 #include <boost/asio/as_tuple.hpp>
@@ -13,6 +14,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "controlplane/cli/event_log.hpp"
+#include "controlplane/cli/event_text.hpp"
 #include "controlplane/main/sd_notify.hpp"
 
 namespace trunkgate {
@@ -46,6 +48,8 @@ control_daemon::control_daemon(std::string file, configuration checked, std::str
     : file_(std::move(file)),
       socket_path_(std::move(socket_path)),
       running_(std::move(checked)),
+      newest_event_ns_(static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch() /
+                                                  std::chrono::nanoseconds(1))),
       next_pause_(shortest_pause),
       signals_(loop_, SIGTERM, SIGINT, SIGHUP),
       reload_wanted_(loop_) {}
@@ -58,7 +62,7 @@ void control_daemon::run() {
 
 asio::awaitable<void> control_daemon::serve() {
   for (;;) {
-    if (auto door = installer::connect(socket_path_)) {
+    if (auto door = connect()) {
       while (apply(*door)) {
         next_pause_ = shortest_pause;
         if (co_await wait_for_loss_or_reload(*door)) {
@@ -66,11 +70,31 @@ asio::awaitable<void> control_daemon::serve() {
           break;
         }
       }
-    } else {
-      log_trouble("dataplane.unreachable", door.error().reason);
     }
     co_await pause();
   }
+}
+
+std::optional<installer> control_daemon::connect() {
+  auto door = installer::connect(socket_path_, [this](const api::event& event) { log_data_plane(event); });
+  if (!door) {
+    log_trouble("dataplane.unreachable", door.error().reason);
+    return std::nullopt;
+  }
+  if (const auto answer = door->subscribe(); answer.what != installer::outcome::installed) {
+    log_trouble("dataplane.lost", answer.reason);
+    return std::nullopt;
+  }
+  return std::move(*door);
+}
+
+// The data plane sends what it has kept at each connection: what was logged before is not logged again.
+void control_daemon::log_data_plane(const api::event& event) {
+  if (event.unix_ns <= newest_event_ns_) return;
+  newest_event_ns_ = event.unix_ns;
+  const auto& row = describe(event.kind);
+  const auto subject = subject_text(event);
+  log_event(row.level, row.id, (subject.empty() ? "" : subject + ": ") + std::string(row.meaning));
 }
 
 asio::awaitable<void> control_daemon::handle_signals() {
@@ -87,17 +111,20 @@ asio::awaitable<void> control_daemon::handle_signals() {
   }
 }
 
-asio::awaitable<bool> control_daemon::wait_for_loss_or_reload(const installer& door) {
+asio::awaitable<bool> control_daemon::wait_for_loss_or_reload(installer& door) {
   using namespace asio::experimental::awaitable_operators;
   if (candidate_) co_return false;
   asio::posix::stream_descriptor connection(loop_, ::dup(door.descriptor()));
   reload_wanted_.expires_at(asio::steady_timer::time_point::max());
-  auto first = co_await (connection.async_wait(asio::posix::descriptor_base::wait_read, without_exceptions) ||
-                         reload_wanted_.async_wait(without_exceptions));
-  // Waiting made the connection non-blocking, which the installer's end of it must not be.
-  ::fcntl(door.descriptor(), F_SETFL, ::fcntl(door.descriptor(), F_GETFL) & ~O_NONBLOCK);
-  // The data plane sends nothing unasked: readable means that it closed.
-  co_return first.index() == 0;
+  for (;;) {
+    auto first = co_await (connection.async_wait(asio::posix::descriptor_base::wait_read, without_exceptions) ||
+                           reload_wanted_.async_wait(without_exceptions));
+    // Waiting made the connection non-blocking, which the installer's end of it must not be.
+    ::fcntl(door.descriptor(), F_SETFL, ::fcntl(door.descriptor(), F_GETFL) & ~O_NONBLOCK);
+    if (first.index() != 0) co_return false;
+    // Unasked the data plane sends events: anything else, or an end, means that it is lost.
+    if (!door.take_event()) co_return true;
+  }
 }
 
 asio::awaitable<void> control_daemon::pause() {

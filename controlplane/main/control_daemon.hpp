@@ -27,10 +27,13 @@ class control_daemon {
   boost::asio::awaitable<void> serve();
   boost::asio::awaitable<void> handle_signals();
   // Waits until the data plane goes away (true) or a reload is wanted (false).
-  boost::asio::awaitable<bool> wait_for_loss_or_reload(const installer& door);
+  boost::asio::awaitable<bool> wait_for_loss_or_reload(installer& door);
   boost::asio::awaitable<void> pause();
 
   void reload();
+  // The door to the data plane, open and with its events coming; nothing if it is not there.
+  [[nodiscard]] std::optional<installer> connect();
+  void log_data_plane(const api::event& event);
   [[nodiscard]] bool apply(installer& door);
   [[nodiscard]] bool install(installer& door, compiled records, bool is_reload);
   // The same trouble again and again is logged once.
@@ -40,6 +43,7 @@ class control_daemon {
   configuration running_;
   std::optional<configuration> candidate_;  // read on reload, not yet taken by the data plane
   std::string last_trouble_;
+  std::uint64_t newest_event_ns_ = 0;  // events up to this time are in the log, or older than this process
   std::chrono::milliseconds next_pause_;
 
   boost::asio::io_context loop_{1};

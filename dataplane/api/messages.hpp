@@ -1,8 +1,9 @@
 // What the control plane and the data plane say to each other over one Unix SEQPACKET socket: versioned plain structs.
 //
 // One message is a header and at most one record. Requests are answered in order, each by `ok` or `failed`; a dump is
-// answered by `record`s and then `ok`. A batch (begin, puts, commit) is applied whole at `commit` or not at all; with
-// `begin.replace` it is the whole wanted state: what it does not name is removed, what it names unchanged is not
+// answered by `record`s and then `ok`. After `subscribe` the events that are kept come as `event`, and then each new
+// one as it happens, between other answers. A batch (begin, puts, commit) is applied whole at `commit` or not at all;
+// with `begin.replace` it is the whole wanted state: what it does not name is removed, what it names unchanged is not
 // touched. A watch is answered by `ok` and then `record`s (kind watched) for as long as it lasts: until the client
 // closes, or sends `unwatch`; then come the records that are left, one with the event `ended`, and `ok`. All integers
 // are in host byte order unless a be type says otherwise: both ends are on one machine.
@@ -48,26 +49,29 @@ enum class message_type : std::uint16_t {
   batch_commit,
   dump,
   shutdown,
-  watch,    // a watch_request; one client at a time
-  unwatch,  // ends this client's watch
+  watch,      // a watch_request; one client at a time
+  unwatch,    // ends this client's watch
+  subscribe,  // from now on this connection gets `event`s
   // answers
   ok = 100,
   failed,
   record,
+  event,  // unasked: an api::event
 };
 
 enum class record_kind : std::uint16_t {
   none,
-  gateway,    // gateway_status
-  ports,      // port_status
-  sas,        // sa_status
-  policies,   // policy_status
-  routes,     // route_status
-  stages,     // stage_status, one per worker and stage
-  workers,    // worker_status
-  drops,      // drop_status, one per worker and reason that is not 0
-  watched,    // watched, and the bytes of the packet behind it
-  algorithms  // algorithm_status
+  gateway,     // gateway_status
+  ports,       // port_status
+  sas,         // sa_status
+  policies,    // policy_status
+  routes,      // route_status
+  stages,      // stage_status, one per worker and stage
+  workers,     // worker_status
+  drops,       // drop_status, one per worker and reason that is not 0
+  watched,     // watched, and the bytes of the packet behind it
+  algorithms,  // algorithm_status
+  events       // event: the last ones, oldest first
 };
 
 struct header {
@@ -271,11 +275,19 @@ struct port_status {
   std::uint64_t punted = 0, from_box = 0;
 };
 
+enum class sa_limit : std::uint8_t { none, packets, bytes, seconds, sequence };
+
 struct sa_status {
   name tunnel, child;
   name interface;  // empty: its selectors lead into it
   sa_direction direction{};
   esp_suite suite{};
+  sa_mode mode{};
+  sa_limit softened = sa_limit::none;  // the limit that was reached
+  sa_limit expired = sa_limit::none;   // as above; the SA carries nothing any more
+  std::uint16_t tfc_padding = 0;
+  outer_header outer;
+  lifetime_limits soft, hard;
   std::uint8_t esn = 0, udp_encapsulation = 0;
   std::uint16_t local_port = 0, remote_port = 0, worker = 0;
   std::uint32_t spi = 0, replay_window = 0, order = 0;
@@ -287,12 +299,40 @@ struct sa_status {
   std::array<ip_range, ranges_per_side> local_ranges, remote_ranges;
   text<16> engine;
   std::uint64_t installed_unix_ns = 0, last_used_unix_ns = 0;
+  std::uint64_t installed_seconds = 0;   // on the monotonic clock, by which lifetimes go
   std::uint64_t packets = 0, bytes = 0;  // bytes of inner IP packets
   std::uint64_t sequence = 0;            // last sent, or highest accepted
-  std::uint64_t replayed = 0, integrity_failed = 0, selector_mismatch = 0, other_drops = 0;
+  std::uint64_t replayed = 0, integrity_failed = 0, selector_mismatch = 0;
+  std::uint64_t misdirected = 0;  // other addresses or encapsulation than the SA's
+  std::uint64_t malformed = 0;    // lengths, padding or next header are not those of RFC 4303
+  std::uint64_t dummies = 0;      // RFC 4303 2.6
+  std::uint64_t after_expiry = 0;
+  std::uint64_t other_drops = 0;
   std::uint64_t path_mtu_age_ms = 0;
   std::uint32_t path_mtu_learned = 0, path_mtu_refused = 0;  // ICMP reports about this SA's packets
   std::uint16_t path_mtu = 0;                                // as reported by the network; 0: the port's
+};
+
+enum class event_kind : std::uint8_t {
+  started,             // the data plane runs
+  soft_expire,         // an SA should be replaced
+  hard_expire,         // an SA stopped
+  sequence_near_end,   // an outbound SA has used 15/16 of its sequence numbers
+  sequence_exhausted,  // an outbound SA stopped: it has used its last one
+  unknown_spi,         // ESP for this gateway that no SA is for; at most one a second
+};
+
+// What happened. Numbers rise by one: a gap says that this reader was too slow for what lay between.
+struct event {
+  std::uint64_t number = 0;
+  std::uint64_t unix_ns = 0;  // later than the event before
+  std::uint64_t value = 0;    // of the limit
+  event_kind kind{};
+  sa_limit limit = sa_limit::none;  // which was reached
+  sa_direction direction{};
+  std::uint32_t spi = 0;
+  name tunnel, child;  // empty for what concerns no SA
+  ip_address source;   // of unknown_spi
 };
 
 struct policy_status {

@@ -49,6 +49,7 @@ enum class drop_reason : std::uint8_t {
   esp_bad_padding,
   esp_bad_next_header,
   esp_dummy,
+  sa_expired,
   ecn_congestion_lost,
   selector_mismatch,
   too_many_passes,
@@ -62,6 +63,7 @@ enum class drop_reason : std::uint8_t {
   // ESP, outbound
   esp_sequence_exhausted,
   esp_encryption_failed,
+  transport_fragment,
   packet_too_big,
   fragmentation_failed,
   // forwarding

@@ -84,10 +84,12 @@ result<void> gateway::start_tables(const api::gateway_record& wanted) {
   });
   if (!kernel) return std::unexpected(kernel.error());
   kernel_ = std::move(*kernel);
-  sas_ = std::make_unique<sa_set>(*tables_, *engines_, *store_, workers, [this](std::string_view name) {
+  const auto port_of = [this](std::string_view name) {
     const auto port = ports_->find(name);
     return is_tunnel_port(port) ? port : no_port;
-  });
+  };
+  sas_ = std::make_unique<sa_set>(*tables_, *engines_, *store_, workers, port_of,
+                                  [this](const api::event& event) { events_.add(event); });
   return {};
 }
 
@@ -127,6 +129,7 @@ result<void> gateway::start(const staged_batch& batch) {
   started_unix_ns_ = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
   running_ = true;
   if (auto first = kernel_->dispatch(); !first) return first;
+  events_.add(api::event{});  // of the kind `started`
   log_event("started",
             std::to_string(pipeline_->workers().size()) + " workers, " + (eal_.hugepages ? "hugepages" : eal_.note));
   for (const auto& choice : engines_->choices())
@@ -272,18 +275,21 @@ void gateway::on_kernel() {
   if (auto done = kernel_->dispatch(); !done) log_event("netlink", done.error().reason);
 }
 
-void gateway::on_resolve() {
+void gateway::on_workers() {
   // announce() comes back with the next look; what arrives between is found by this loop or wakes us again.
   pipeline_->control_wake.woke();
   pipeline_->control_wake.announce();
   resolve_request request;
   while (pipeline_->next_resolve(request)) kernel_->resolve(request);
+  api::event event;
+  while (pipeline_->next_event(event)) events_.add(event);
 }
 
 void gateway::on_tick() {
   if (!running_) return;
   rcu_->reclaim();
-  on_resolve();
+  on_workers();
+  sas_->expire(monotonic_ms());
   ports_->refresh_tunnels();
   ++ticks_;
   if (ticks_ % ticks_per_refresh == 0) ports_->refresh();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "dataplane/api/messages.hpp"
+#include "dataplane/main/event_list.hpp"
 #include "dataplane/main/host_thread.hpp"
 #include "dataplane/main/kernel_sync.hpp"
 #include "dataplane/main/port_set.hpp"
@@ -29,12 +30,13 @@ class gateway {
 
   // Descriptors to poll for reading; -1 before the first batch.
   [[nodiscard]] int kernel_descriptor() const { return kernel_ != nullptr ? kernel_->descriptor() : -1; }
-  [[nodiscard]] int resolve_descriptor() const {
+  [[nodiscard]] int worker_descriptor() const {
     return pipeline_ != nullptr ? pipeline_->control_wake.descriptor() : -1;
   }
   void on_kernel();   // netlink has something
-  void on_resolve();  // workers ask for neighbours
+  void on_workers();  // workers ask for neighbours, or tell of events
   void on_tick();     // about every 200 ms
+  [[nodiscard]] const event_list& events() const { return events_; }
 
   // nullptr before the first batch.
   [[nodiscard]] watcher* watch() const { return watcher_.get(); }
@@ -48,6 +50,7 @@ class gateway {
   void report(const std::function<void(const api::worker_status&)>& visit) const;
   void report(const std::function<void(const api::drop_status&)>& visit) const;
   void report(const std::function<void(const api::algorithm_status&)>& visit) const;
+  void report(const std::function<void(const api::event&)>& visit) const;
 
  private:
   [[nodiscard]] result<void> start(const staged_batch& batch);
@@ -86,6 +89,7 @@ class gateway {
   std::unique_ptr<rule_set> rules_;
   std::vector<api::route_record> routes_;
   api::gateway_record configured_;
+  event_list events_;
   eal_report eal_;
   std::uint64_t started_unix_ns_ = 0;
   unsigned ticks_ = 0;

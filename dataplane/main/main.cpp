@@ -46,11 +46,11 @@ struct event_loop {
       std::vector<pollfd> waits{{signals, POLLIN, 0},
                                 {server.descriptor(), POLLIN, 0},
                                 {served.kernel_descriptor(), POLLIN, 0},
-                                {served.resolve_descriptor(), POLLIN, 0}};
+                                {served.worker_descriptor(), POLLIN, 0}};
       server.each_descriptor([&](int descriptor) { waits.push_back({descriptor, POLLIN, 0}); });
       ::poll(waits.data(), waits.size(), server.watching() ? watch_ms : tick_ms);
       if ((waits[0].revents & POLLIN) != 0) return;
-      if ((waits[3].revents & POLLIN) != 0) served.on_resolve();
+      if ((waits[3].revents & POLLIN) != 0) served.on_workers();
       if ((waits[2].revents & POLLIN) != 0) served.on_kernel();
       for (std::size_t i = 4; i < waits.size(); ++i)
         if (waits[i].revents != 0) server.serve(waits[i].fd);
@@ -64,6 +64,7 @@ struct event_loop {
         served.on_tick();
         next_tick = ms + tick_ms;
       }
+      server.push_events();
     }
   }
 };

@@ -115,4 +115,8 @@ void gateway::report(const std::function<void(const api::algorithm_status&)>& vi
   }
 }
 
+void gateway::report(const std::function<void(const api::event&)>& visit) const {
+  for (const auto& event : events_.all()) visit(event);
+}
+
 }  // namespace trunkgate

@@ -19,6 +19,13 @@ bool same_but_for_key(api::sa_record a, const api::sa_record& b) {
 
 sa_set::~sa_set() = default;
 
+sa_set::change::~change() {
+  for (auto& record : reshaped) wipe(record.key.data(), record.key.size());
+  // Numbers that an earlier process may have used stay: the same SA may be asked for again.
+  for (const auto& sa : made)
+    if (sa.present() && sa.record().keys_return == 0 && sa.origin().fresh_slot) store_.give_back(sa.origin().identity);
+}
+
 result<sa_set::entry> sa_set::build(api::sa_record& record) {
   const auto owner = static_cast<std::uint16_t>(next_owner_++ % workers_);
   entry made;
@@ -36,7 +43,7 @@ result<sa_set::entry> sa_set::build(api::sa_record& record) {
 
 result<std::unique_ptr<sa_set::change>> sa_set::prepare(std::deque<api::sa_record>& wanted,
                                                         const std::vector<api::sa_record>& removed, bool replace) {
-  auto prepared = std::make_unique<change>();
+  auto prepared = std::make_unique<change>(store_);
   std::set<key> named;
   for (auto& record : wanted) {
     if (!record.interface.view().empty() && port_of_(record.interface.view()) == no_port)
@@ -47,7 +54,7 @@ result<std::unique_ptr<sa_set::change>> sa_set::prepare(std::deque<api::sa_recor
       return failure("tunnel " + std::string(record.tunnel.view()) + ": SPI " + std::to_string(record.spi) +
                      " is used twice");
     if (const auto old = installed_.find(which); old != installed_.end()) {
-      if (old->second.identity() == identify(record)) {
+      if (old->second.origin().identity == identify(record)) {
         if (same_but_for_key(record, old->second.record())) {
           wipe(record.key.data(), record.key.size());  // nothing to do: its traffic sees nothing
           continue;
@@ -84,30 +91,77 @@ result<void> sa_set::commit(change& prepared) {
   }
   for (const auto& which : prepared.gone)
     if (!fresh.contains(which)) take_out(which, left);
-  for (auto& record : prepared.reshaped) {
-    // The new record continues the old one's numbers: so the old one must have used its last before that.
-    take_out(key_of(record), left);
-    retire(left);
-    tables_.rcu.wait();
-    if (auto made = build(record); made)
-      insert(std::move(*made));
-    else
-      done = failure("this SA is lost: " + made.error().reason);
-  }
   retire(left);
+  for (auto& record : prepared.reshaped)
+    if (auto changed = reshape(record); !changed) done = failure("this SA is lost: " + changed.error().reason);
   return done;
+}
+
+// The new record continues the old one's numbers: so the old one must have used its last before that.
+result<void> sa_set::reshape(api::sa_record& record) {
+  std::vector<entry> left;
+  take_out(key_of(record), left);
+  tables_.generation.fetch_add(1, std::memory_order_release);
+  tables_.rcu.retire([] {});
+  tables_.rcu.wait();  // from here on no worker knows it
+  auto made = build(record);
+  if (!made) return std::unexpected(made.error());
+  const auto& old = left.front();
+  continue_life(*made, old);
+  if (const auto found = interfaces_.find(record.interface.view()); found != interfaces_.end()) {
+    // It is not gone: its traffic goes on in the new one.
+    auto& sas = found->second;
+    (old.out != nullptr ? sas.tx_packets : sas.rx_packets) -= old.counters().packets.get();
+    (old.out != nullptr ? sas.tx_bytes : sas.rx_bytes) -= old.counters().bytes.get();
+  }
+  insert(std::move(*made));
+  // Both had taken the numbers; a slot that two SAs use is not freed.
+  if (old.record().keys_return == 0) store_.give_back(old.origin().identity);
+  return {};
+}
+
+void sa_set::continue_life(const entry& made, const entry& old) {
+  made.origin().installed_ms = old.origin().installed_ms;
+  made.origin().installed_unix_ns = old.origin().installed_unix_ns;
+  made.counters().packets.set(old.counters().packets.get());
+  made.counters().bytes.set(old.counters().bytes.get());
+  (void)made.lifetime().judge(made.record(), old.counters().packets.get(), old.counters().bytes.get());
+}
+
+void sa_set::schedule(const key& which, const entry& sa, bool add) {
+  for (const std::uint64_t seconds : {sa.record().soft.seconds, sa.record().hard.seconds}) {
+    if (seconds == 0) continue;
+    const std::pair due{sa.origin().installed_ms + seconds * 1000, which};
+    if (add)
+      deadlines_.insert(due);
+    else
+      deadlines_.erase(due);
+  }
+}
+
+void sa_set::expire(std::uint64_t now_ms) {
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now_ms) {
+    const auto& sa = installed_.at(deadlines_.begin()->second);
+    deadlines_.erase(deadlines_.begin());
+    const auto& record = sa.record();
+    const std::uint64_t age_ms = now_ms - sa.origin().installed_ms;
+    const auto over = [age_ms](std::uint64_t seconds) { return seconds != 0 && age_ms >= seconds * 1000; };
+    if (over(record.soft.seconds) && sa.lifetime().soften(api::sa_limit::seconds))
+      tell_(limit_event(api::event_kind::soft_expire, record, api::sa_limit::seconds));
+    if (over(record.hard.seconds) && sa.lifetime().expire(api::sa_limit::seconds))
+      tell_(limit_event(api::event_kind::hard_expire, record, api::sa_limit::seconds));
+  }
 }
 
 // A worker believes a pointer to an SA while the generation is the one in which it found it. So the generation rises
 // first, and the grace period begins after that.
 void sa_set::retire(std::vector<entry>& left) {
   tables_.generation.fetch_add(1, std::memory_order_release);
-  for (auto& sa : left) {
-    if (sa.out != nullptr)
-      tables_.rcu.retire(std::move(sa.out));
-    else
-      tables_.rcu.retire(std::move(sa.in));
-  }
+  for (auto& sa : left)
+    tables_.rcu.retire([&store = store_, gone = std::make_shared<entry>(std::move(sa))] {
+      if (gone->record().keys_return == 0) store.give_back(gone->origin().identity);
+      *gone = {};
+    });
   left.clear();
 }
 
@@ -127,6 +181,7 @@ void sa_set::insert(entry made) {
   }
   if (made.in != nullptr) tables_.inbound.insert(made.in->record.spi, made.in.get());
   if (made.out != nullptr) tables_.outbound.insert({made.out->record.remote, made.out->record.spi}, made.out.get());
+  schedule(which, made, true);
   installed_[which] = std::move(made);
 }
 
@@ -136,9 +191,10 @@ void sa_set::take_out(const key& which, std::vector<entry>& left) {
   auto old = std::move(found->second);
   installed_.erase(found);
   if (names_ports(old.record())) --tables_.sas_naming_ports;
+  schedule(which, old, false);
   if (const auto interface = old.record().interface.view(); !interface.empty()) {
     auto& sas = interfaces_.find(interface)->second;
-    const auto& counters = old.out != nullptr ? old.out->counters : old.in->counters;
+    const auto& counters = old.counters();
     (old.out != nullptr ? sas.tx_packets : sas.rx_packets) += counters.packets.get();
     (old.out != nullptr ? sas.tx_bytes : sas.rx_bytes) += counters.bytes.get();
     std::erase(sas.out, old.out.get());
@@ -201,7 +257,7 @@ void sa_set::report(const std::function<void(const api::sa_status&)>& visit) con
       static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
   for (const auto& [which, sa] : installed_) {
     const auto& record = sa.record();
-    const auto& counters = sa.out != nullptr ? sa.out->counters : sa.in->counters;
+    const auto& counters = sa.counters();
     api::sa_status status;
     status.tunnel = record.tunnel;
     status.child = record.child;
@@ -210,6 +266,13 @@ void sa_set::report(const std::function<void(const api::sa_status&)>& visit) con
     status.suite = record.suite;
     status.esn = record.esn;
     status.udp_encapsulation = record.udp_encapsulation;
+    status.mode = record.mode;
+    status.tfc_padding = record.tfc_padding;
+    status.outer = record.outer;
+    status.soft = record.soft;
+    status.hard = record.hard;
+    status.softened = sa.lifetime().softened();
+    status.expired = sa.lifetime().expired();
     status.local_port = record.local_port;
     status.remote_port = record.remote_port;
     status.worker = sa.out != nullptr ? sa.out->owner : sa.in->owner;
@@ -228,7 +291,8 @@ void sa_set::report(const std::function<void(const api::sa_status&)>& visit) con
     status.dscp = record.dscp;
     const auto& engine = (sa.out != nullptr ? sa.out->key : sa.in->key)->engine;
     status.engine = api::text<16>(engine.name());
-    status.installed_unix_ns = sa.out != nullptr ? sa.out->installed_unix_ns : sa.in->installed_unix_ns;
+    status.installed_unix_ns = sa.origin().installed_unix_ns;
+    status.installed_seconds = (monotonic_ms() - sa.origin().installed_ms) / 1000;
     if (const auto used = counters.last_used_ms.get(); used != 0)
       status.last_used_unix_ns = now_ns - (now_ms > used ? now_ms - used : 0) * 1'000'000;
     status.packets = counters.packets.get();
@@ -237,6 +301,10 @@ void sa_set::report(const std::function<void(const api::sa_status&)>& visit) con
     status.replayed = counters.replayed.get();
     status.integrity_failed = counters.integrity_failed.get();
     status.selector_mismatch = counters.selector_mismatch.get();
+    status.misdirected = counters.misdirected.get();
+    status.malformed = counters.malformed.get();
+    status.dummies = counters.dummies.get();
+    status.after_expiry = counters.after_expiry.get();
     status.other_drops = counters.other_drops.get();
     if (sa.out != nullptr) {
       const auto& path = sa.out->learned_mtu;

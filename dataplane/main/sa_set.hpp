@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <tuple>
 #include <vector>
 
@@ -18,9 +19,15 @@ class sa_set {
  public:
   // `port_of`: the index of a tunnel's interface by its name, or no_port.
   using port_finder = std::function<std::uint16_t(std::string_view)>;
+  using tell_function = std::function<void(const api::event&)>;
   sa_set(forwarding_tables& tables, const crypto_engines& engines, sequence_store& store, std::uint16_t workers,
-         port_finder port_of)
-      : tables_(tables), engines_(engines), store_(store), workers_(workers), port_of_(std::move(port_of)) {}
+         port_finder port_of, tell_function tell)
+      : tables_(tables),
+        engines_(engines),
+        store_(store),
+        workers_(workers),
+        port_of_(std::move(port_of)),
+        tell_(std::move(tell)) {}
   ~sa_set();  // workers are gone by now
 
   struct change;  // prepared, not yet visible
@@ -38,6 +45,8 @@ class sa_set {
   [[nodiscard]] const api::sa_record* find(api::sa_direction direction, std::uint32_t spi) const;
   // What the SAs of a tunnel's interface, by its name, carry and have carried.
   void add_traffic(std::string_view interface, api::port_status& status) const;
+  // SAs whose lifetime in seconds has passed: told of, and stopped. `now_ms`: as monotonic_ms().
+  void expire(std::uint64_t now_ms);
 
  private:
   // SPI, and the peer of an outbound SA: it was the peer who chose the SPI, and another peer may choose the same.
@@ -49,13 +58,17 @@ class sa_set {
   struct entry {
     std::unique_ptr<outbound_sa> out;
     std::unique_ptr<inbound_sa> in;
+    [[nodiscard]] bool present() const { return out != nullptr || in != nullptr; }
     [[nodiscard]] const api::sa_record& record() const { return out != nullptr ? out->record : in->record; }
-    [[nodiscard]] const sequence_identity& identity() const { return out != nullptr ? out->identity : in->identity; }
+    [[nodiscard]] sa_origin& origin() const { return out != nullptr ? out->origin : in->origin; }
+    [[nodiscard]] sa_lifetime& lifetime() const { return out != nullptr ? out->lifetime : in->lifetime; }
+    [[nodiscard]] sa_counters& counters() const { return out != nullptr ? out->counters : in->counters; }
   };
   [[nodiscard]] result<entry> build(api::sa_record& record);
   void insert(entry made);
   // Out of the tables; it goes on living in `left`.
   void take_out(const key& which, std::vector<entry>& left);
+  // Frees them after the grace period, and the numbers of those whose keys never come back.
   void retire(std::vector<entry>& left);
   // The SAs of one tunnel's interface, in the order in which they came; the last outbound one has the traffic.
   struct interface_sas {
@@ -64,6 +77,12 @@ class sa_set {
     std::uint64_t tx_packets = 0, tx_bytes = 0, rx_packets = 0, rx_bytes = 0;  // of SAs that are gone
   };
   void bind(std::string_view interface, const interface_sas& sas);
+  // Changes what may be changed of an SA: anything but who it is.
+  [[nodiscard]] result<void> reshape(api::sa_record& record);
+  // The new one has the age and the traffic of the old one, whose SA it is.
+  static void continue_life(const entry& made, const entry& old);
+  // Notes (or forgets) when the SA's seconds will be over.
+  void schedule(const key& which, const entry& sa, bool add);
 
   forwarding_tables& tables_;
   const crypto_engines& engines_;
@@ -73,6 +92,8 @@ class sa_set {
   std::uint16_t next_owner_ = 0;
   std::map<key, entry> installed_;
   std::map<std::string, interface_sas, std::less<>> interfaces_;
+  tell_function tell_;
+  std::set<std::pair<std::uint64_t, key>> deadlines_;  // monotonic ms
 
  public:
   struct change {
@@ -80,12 +101,13 @@ class sa_set {
     std::vector<key> gone;
     std::deque<api::sa_record> reshaped;  // same SA and key, other selectors: changed in place of the old one
 
-    change() = default;
+    explicit change(sequence_store& store) : store_(store) {}
     change(const change&) = delete;
     change& operator=(const change&) = delete;
-    ~change() {
-      for (auto& record : reshaped) wipe(record.key.data(), record.key.size());
-    }
+    ~change();  // one that was not committed leaves nothing behind
+
+   private:
+    sequence_store& store_;
   };
 };
 

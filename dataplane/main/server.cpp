@@ -28,12 +28,27 @@ bool valid(std::span<const ip_range> ranges, std::size_t count) {
   });
 }
 
+result<void> check(const api::outer_header& outer) {
+  if (outer.ecn > api::ecn_mode::compatibility || outer.df > api::df_mode::clear)
+    return failure("unknown mode of the outer header");
+  if (std::ranges::any_of(outer.dscp, [](std::uint8_t dscp) { return dscp >= api::dscp_count; }))
+    return failure("a DSCP has six bits");
+  if (outer.flow_label > 0xf'ffff && outer.flow_label != api::flow_label_copy)
+    return failure("a flow label has 20 bits");
+  if (outer.hop_limit == 0) return failure("the outer hop limit must not be 0");
+  return {};
+}
+
 result<void> check(const api::sa_record& record) {
   const auto refuse = [&](const char* why) {
     return failure("tunnel " + std::string(record.tunnel.view()) + ": " + why);
   };
   if (static_cast<std::size_t>(record.suite) >= esp_suite_count) return refuse("unknown suite");
   if (record.direction > api::sa_direction::inbound) return refuse("unknown direction");
+  if (record.mode > api::sa_mode::transport) return refuse("unknown mode");
+  if (record.mode == api::sa_mode::transport && record.tfc_padding != 0)
+    return refuse("padding for traffic flow confidentiality needs tunnel mode");
+  if (auto fine = check(record.outer); !fine) return refuse(fine.error().reason.c_str());
   if (record.local_count > api::ranges_per_side || record.remote_count > api::ranges_per_side)
     return refuse("too many selectors");
   if (!valid(record.local_ranges, record.local_count) || !valid(record.remote_ranges, record.remote_count))
@@ -88,11 +103,25 @@ void api_server::accept_one() {
   // A client that does not read its dump must not hold this thread up.
   const timeval patience{.tv_sec = 2, .tv_usec = 0};
   ::setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-  sessions_.push_back({.channel = api::channel(descriptor), .batch = nullptr});
+  sessions_.push_back({.channel = api::channel(descriptor), .batch = nullptr, .subscribed = false, .last_event = 0});
 }
 
 void api_server::each_descriptor(const std::function<void(int)>& visit) const {
   for (const auto& client : sessions_) visit(client.channel.descriptor());
+}
+
+void api_server::push_events() {
+  api::header head;
+  head.type = api::message_type::event;
+  for (auto& client : sessions_) {
+    const api::event* event = nullptr;
+    while (client.subscribed && (event = gateway_.events().next(client.last_event)) != nullptr) {
+      // A connection that is gone is seen by serve().
+      const auto sent = client.channel.try_send(head, api::channel::as_bytes(*event), {});
+      if (!sent || !*sent) break;
+      client.last_event = event->number;
+    }
+  }
 }
 
 void api_server::serve(int descriptor) {
@@ -135,6 +164,7 @@ result<void> api_server::handle(session& client, const api::message& request) {
     case api::message_type::shutdown: shutdown_ = true; return {};
     case api::message_type::watch: return watch(client, request);
     case api::message_type::unwatch: return unwatch(client, request.header);
+    case api::message_type::subscribe: client.subscribed = true; return {};
     default: return stage(client, request);
   }
 }
@@ -200,6 +230,7 @@ result<void> api_server::dump(session& client, const api::header& request) {
     case api::record_kind::workers: return send_all<api::worker_status>(client, request);
     case api::record_kind::drops: return send_all<api::drop_status>(client, request);
     case api::record_kind::algorithms: return send_all<api::algorithm_status>(client, request);
+    case api::record_kind::events: return send_all<api::event>(client, request);
     default: return failure("there is no such dump");
   }
 }

@@ -22,6 +22,8 @@ class api_server {
   void each_descriptor(const std::function<void(int)>& visit) const;
   // One request of the connection with this descriptor is answered.
   void serve(int descriptor);
+  // What subscribers have not got yet, as far as they take it: one that reads slowly gets it later, or a gap.
+  void push_events();
   [[nodiscard]] bool shutdown_requested() const { return shutdown_; }
   // A client watches packets: call pump_watch() every few milliseconds. It never waits for the client.
   [[nodiscard]] bool watching() const { return watching_ != nullptr; }
@@ -33,6 +35,8 @@ class api_server {
     std::unique_ptr<staged_batch> batch;
     std::uint32_t watch_request = 0;    // of the request that the records answer
     std::uint32_t unwatch_request = 0;  // 0: the watch goes on
+    bool subscribed = false;
+    std::uint64_t last_event = 0;  // its number
   };
   api_server(int listener, std::string path, gateway& served)
       : listener_(listener), path_(std::move(path)), gateway_(served) {}

@@ -121,6 +121,12 @@ bool pipeline::next_resolve(resolve_request& into) {
   return false;
 }
 
+bool pipeline::next_event(api::event& into) {
+  for (auto& w : workers_)
+    if (w->events.take(&into, 1) == 1) return true;
+  return false;
+}
+
 unsigned pipeline::take_punted(std::span<rte_mbuf*> into) {
   unsigned count = 0;
   for (auto& w : workers_) count += w->punted.take(into.data() + count, static_cast<unsigned>(into.size()) - count);

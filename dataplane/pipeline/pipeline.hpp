@@ -56,6 +56,7 @@ class worker {
   packet_ring injected;                                   // from the host thread
   packet_ring punted;                                     // to the host thread
   spsc_ring<resolve_request> resolves;                    // to the control thread
+  spsc_ring<api::event> events;                           // the same
   std::vector<std::unique_ptr<packet_ring>> handed_over;  // [from]
 
  private:
@@ -97,9 +98,10 @@ class pipeline {
   void start();
   void stop();
   [[nodiscard]] bool next_resolve(resolve_request& into);
+  [[nodiscard]] bool next_event(api::event& into);
   // What workers note from their next turn on; nullptr: nothing. The old one is in use until a grace period has passed.
   void publish(watch* now) noexcept { watch_.store(now, std::memory_order_release); }
-  wakeup control_wake;  // its owner polls the descriptor: neighbours to resolve
+  wakeup control_wake;  // its owner polls the descriptor: neighbours to resolve, events
 
   // ---- host thread ----
   [[nodiscard]] unsigned take_punted(std::span<rte_mbuf*> into);

@@ -51,7 +51,12 @@ void account(stage_counters& counters, std::size_t packets, std::uint64_t cycles
 }  // namespace
 
 worker::worker(pipeline& owner, std::unique_ptr<stage_context> context)
-    : injected(ring_room), punted(ring_room), resolves(255), pipeline_(owner), context_(std::move(context)) {
+    : injected(ring_room),
+      punted(ring_room),
+      resolves(255),
+      events(1023),
+      pipeline_(owner),
+      context_(std::move(context)) {
   for (std::uint16_t from = 0; from < owner.options_.workers; ++from)
     handed_over.push_back(std::make_unique<packet_ring>(ring_room));
   context_->outlets.pipeline = this;
@@ -75,6 +80,12 @@ worker::worker(pipeline& owner, std::unique_ptr<stage_context> context)
   context_->outlets.resolve = [](void* self, const resolve_request& request) noexcept {
     auto& w = *static_cast<worker*>(self);
     const bool taken = w.resolves.put(request);
+    w.wake_control_ |= taken;
+    return taken;
+  };
+  context_->outlets.tell = [](void* self, const api::event& event) noexcept {
+    auto& w = *static_cast<worker*>(self);
+    const bool taken = w.events.put(event);
     w.wake_control_ |= taken;
     return taken;
   };

@@ -3,6 +3,7 @@
 #include "dataplane/packet/parse.hpp"
 #include "dataplane/stages/context.hpp"
 #include "dataplane/stages/inbound_lookup.hpp"
+#include "dataplane/stages/tell.hpp"
 
 namespace trunkgate {
 namespace {
@@ -87,8 +88,8 @@ void classify(stage_context& context, std::span<rte_mbuf* const> burst) noexcept
       continue;
     }
     const auto esp = find_inbound(context.tables, packet);
-    if (esp.drop != drop_reason::none) {
-      context.drop(packet, esp.drop);
+    if (esp.drop != drop_reason::none) [[unlikely]] {
+      drop_unmatched(context, packet, esp.drop);
     } else if (esp.for_us) {
       m.in_sa = esp.sa;
       m.in_udp = esp.in_udp;

@@ -78,6 +78,7 @@ struct worker_outlets {
   bool (*hand_over)(void* pipeline, std::uint16_t to_worker, rte_mbuf* packet) noexcept;  // false: ring full
   bool (*punt)(void* pipeline, rte_mbuf* packet) noexcept;                                // to the host thread
   bool (*resolve)(void* pipeline, const resolve_request& request) noexcept;
+  bool (*tell)(void* pipeline, const api::event& event) noexcept;  // to the control thread
 };
 
 struct stage_context {
@@ -110,6 +111,7 @@ struct stage_context {
   std::uint64_t icmp_errors_left = 0;  // of this second
   std::uint64_t icmp_errors_second = 0;
   std::uint64_t last_resolve_ms = 0;  // of a neighbour that had failed
+  std::uint64_t last_unknown_spi_ms = 0;
   std::array<counter, port_limit> punted;
 
   // Puts the packet before `stage`.
@@ -139,6 +141,11 @@ struct stage_context {
     if (watch != nullptr) [[unlikely]]
       watch->dropped(*this, packet, reason);
     rte_pktmbuf_free(packet);
+  }
+  // The same for a packet of an SA, which counts it too.
+  void drop(rte_mbuf* packet, sa_counters& of, drop_reason reason) noexcept {
+    of.dropped(reason);
+    drop(packet, reason);
   }
   // The packet goes on at `stage` of the worker that owns what it needs there.
   void hand_over(rte_mbuf* packet, std::uint16_t to_worker, stage_id stage) noexcept {

@@ -6,6 +6,8 @@
 #include "dataplane/packet/parse.hpp"
 #include "dataplane/stages/context.hpp"
 #include "dataplane/stages/inbound_lookup.hpp"
+#include "dataplane/stages/tell.hpp"
+#include "dataplane/stages/transport_mode.hpp"
 
 namespace trunkgate {
 namespace {
@@ -17,16 +19,6 @@ struct pending {
   std::uint64_t sequence;
 };
 
-void count_drop(stage_context& context, rte_mbuf* packet, inbound_sa& sa, drop_reason reason) noexcept {
-  if (reason == drop_reason::esp_replayed)
-    sa.counters.replayed.add(1);
-  else if (reason == drop_reason::esp_integrity_failed)
-    sa.counters.integrity_failed.add(1);
-  else
-    sa.counters.other_drops.add(1);
-  context.drop(packet, reason);
-}
-
 std::uint32_t esp_offset(const packet_meta& m) noexcept {
   return m.l4_offset + (m.in_udp ? static_cast<std::uint32_t>(sizeof(udp_header)) : 0);
 }
@@ -34,6 +26,7 @@ std::uint32_t esp_offset(const packet_meta& m) noexcept {
 // Everything that can be said before the key is used. Fills `op` and `sequence`.
 drop_reason prepare(const inbound_sa& sa, rte_mbuf* packet, esp_op& op, std::uint64_t& sequence) noexcept {
   const auto& m = meta(packet);
+  if (const auto expired = sa.lifetime.expired(); expired != api::sa_limit::none) return reason_of(expired);
   if (m.in_udp != sa.udp) return drop_reason::esp_wrong_encapsulation;
   // A NAT may rewrite the source of encapsulated ESP; without one it is the peer's address.
   if (!sa.udp && !comes_from(packet, sa.remote)) return drop_reason::esp_wrong_endpoint;
@@ -96,24 +89,48 @@ bool merge_ecn(std::uint8_t* inner, std::uint8_t outer_class) noexcept {
   return true;
 }
 
-// The packet becomes its inner packet and is parsed for its next pass.
-drop_reason unwrap(rte_mbuf* packet, const inbound_sa& sa, const esp_op& op) noexcept {
+// Cuts the packet to `length` bytes from `from` on, which are an IP packet, and parses it for its next pass.
+[[gnu::always_inline]] inline drop_reason start_next_pass(rte_mbuf* packet, const std::uint8_t* from,
+                                                          std::uint32_t length) noexcept {
   auto& m = meta(packet);
-  std::uint8_t next_header = 0;
-  std::uint8_t* payload = op.esp + sizeof(esp_header) + sa.iv;
-  const std::uint32_t length = strip_trailer(payload, op.payload_length, next_header);
-  if (next_header == protocol_none) return drop_reason::esp_dummy;
-  if (length == 0) return drop_reason::esp_bad_padding;
-  if (next_header != protocol_ipv4 && next_header != protocol_ipv6) return drop_reason::esp_bad_next_header;
-  const std::uint8_t outer_class = m.traffic_class;
-  rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(payload - rte_pktmbuf_mtod(packet, std::uint8_t*)));
+  rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(from - rte_pktmbuf_mtod(packet, std::uint8_t*)));
   rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(rte_pktmbuf_data_len(packet) - length));
   m.l2_length = 0;
   m.decrypted = true;
   m.in_udp = false;
   packet->ol_flags = 0;
   if (++m.passes >= pass_limit) return drop_reason::too_many_passes;
-  if (const auto wrong = parse_ip({payload, length}, m, false); wrong != drop_reason::none) return wrong;
+  return parse_ip({from, length}, m, false);
+}
+
+// Transport mode: what was protected goes back behind the headers it came with.
+[[gnu::noinline]] drop_reason unwrap_transport(rte_mbuf* packet, std::uint8_t* payload, std::uint32_t length,
+                                               std::uint8_t next_header) noexcept {
+  const auto& m = meta(packet);
+  const bool in_udp = m.in_udp;
+  const auto place = place_of_esp(ip_header(packet), m.ip_version, m.l4_offset);
+  if (place.offset == 0) return drop_reason::ipv6_bad_extension;
+  auto* ip = payload - place.offset;
+  std::memmove(ip, ip_header(packet), place.offset);
+  rewrite_headers(ip, m.ip_version, place, next_header, place.offset + length);
+  if (const auto wrong = start_next_pass(packet, ip, place.offset + length); wrong != drop_reason::none) return wrong;
+  if (in_udp) renew_transport_checksum(packet);
+  return drop_reason::none;
+}
+
+// The packet becomes its inner packet.
+drop_reason unwrap(rte_mbuf* packet, const inbound_sa& sa, const esp_op& op) noexcept {
+  const auto& m = meta(packet);
+  std::uint8_t next_header = 0;
+  std::uint8_t* payload = op.esp + sizeof(esp_header) + sa.iv;
+  const std::uint32_t length = strip_trailer(payload, op.payload_length, next_header);
+  if (next_header == protocol_none) return drop_reason::esp_dummy;
+  if (length == 0) return drop_reason::esp_bad_padding;
+  if (next_header != protocol_ipv4 && next_header != protocol_ipv6)
+    return sa.transport ? unwrap_transport(packet, payload, length, next_header) : drop_reason::esp_bad_next_header;
+  if (sa.transport) return drop_reason::esp_bad_next_header;
+  const std::uint8_t outer_class = m.traffic_class;
+  if (const auto wrong = start_next_pass(packet, payload, length); wrong != drop_reason::none) return wrong;
   if ((m.ip_version == 4) != (next_header == protocol_ipv4)) return drop_reason::ip_bad_version;
   // The peer may have padded behind the packet (RFC 4303 2.7).
   if (length > m.ip_length) rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(length - m.ip_length));
@@ -122,15 +139,15 @@ drop_reason unwrap(rte_mbuf* packet, const inbound_sa& sa, const esp_op& op) noe
 
 void finish(stage_context& context, const pending& p, const esp_op& op) noexcept {
   auto& sa = *meta(p.packet).in_sa;
-  if (!op.ok) return count_drop(context, p.packet, sa, drop_reason::esp_integrity_failed);
+  if (!op.ok) return context.drop(p.packet, sa.counters, drop_reason::esp_integrity_failed);
   // Asked again: a copy may have stood earlier in this very burst.
-  if (!sa.window.check(p.sequence)) return count_drop(context, p.packet, sa, drop_reason::esp_replayed);
+  if (!sa.window.check(p.sequence)) return context.drop(p.packet, sa.counters, drop_reason::esp_replayed);
   if (sa.window.accept(p.sequence)) {
     sa.slot->highest_accepted.store(p.sequence, std::memory_order_relaxed);
     sa.counters.last_sequence.set(p.sequence);
   }
   if (const auto wrong = unwrap(p.packet, sa, op); wrong != drop_reason::none)
-    return count_drop(context, p.packet, sa, wrong);
+    return context.drop(p.packet, sa.counters, wrong);
   context.go_on_to_selectors(p.packet, stage_id::esp_decapsulate);
 }
 
@@ -140,7 +157,7 @@ inbound_sa* own_sa(stage_context& context, rte_mbuf* packet) noexcept {
   if (m.in_sa == nullptr) {  // from another worker, or just reassembled: the SA may have gone meanwhile
     const auto match = find_inbound(context.tables, packet);
     if (match.sa == nullptr) {
-      context.drop(packet, match.drop == drop_reason::none ? drop_reason::esp_unknown_spi : match.drop);
+      drop_unmatched(context, packet, match.drop == drop_reason::none ? drop_reason::esp_unknown_spi : match.drop);
       return nullptr;
     }
     m.in_sa = match.sa;
@@ -166,7 +183,7 @@ void esp_decapsulate(stage_context& context, std::span<rte_mbuf* const> burst) n
     std::uint64_t sequence = 0;
     ops[count].ok = false;
     if (const auto wrong = prepare(*sa, packet, ops[count], sequence); wrong != drop_reason::none) {
-      count_drop(context, packet, *sa, wrong);
+      context.drop(packet, sa->counters, wrong);
       continue;
     }
     packets[count++] = {packet, sequence};

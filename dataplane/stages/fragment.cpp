@@ -20,7 +20,11 @@ void fragment(stage_context& context, std::span<rte_mbuf* const> burst) noexcept
     if (m.ip_length <= room) {
       context.go_on(packet, stage_id::fragment);
     } else if (m.ip_version == 4 && (ip_header(packet)[6] & 0x40) == 0) {  // DF is clear
-      cut(context, packet, room, stage_id::fragment);
+      // Transport mode protects whole packets only (RFC 4301 4.1): what is too large for it is cut behind encryption.
+      if (m.out_sa != nullptr && m.out_sa->transport)
+        context.go_on(packet, stage_id::fragment);
+      else
+        cut(context, packet, room, stage_id::fragment);
     } else {
       context.answer_error(packet, drop_reason::packet_too_big, room);
     }

@@ -44,7 +44,9 @@ bool is_ike(const flow_key& key) noexcept {
 }
 
 // To be protected by `sa`: the way out is the way to the peer.
-flow_verdict protect_with(stage_context& context, outbound_sa* sa) noexcept {
+flow_verdict protect_with(stage_context& context, const flow_key& key, outbound_sa* sa) noexcept {
+  // Transport mode is for what the box itself sends (RFC 4301 4.1): nobody else has its address.
+  if (sa->transport && key.ingress != box_index) return discard(drop_reason::ip_martian_source);
   const auto way = context.tables.routes->lookup(sa->record.remote, sa->record.spi);
   if (is_tunnel_port(way.port)) return discard(drop_reason::peer_behind_tunnel);
   switch (way.verdict) {
@@ -76,7 +78,7 @@ outbound_sa* sa_by_quote(stage_context& context, rte_mbuf* packet, const flow_ke
 // Into the interface of a tunnel: by its SA or not at all.
 flow_verdict through_interface(stage_context& context, const flow_key& key, std::uint16_t port) noexcept {
   auto* sa = interface_sa(context.tables, port, key);
-  return sa == nullptr ? discard(drop_reason::no_sa) : protect_with(context, sa);
+  return sa == nullptr ? discard(drop_reason::no_sa) : protect_with(context, key, sa);
 }
 
 // A rule's or the default's answer where nothing demands protection but, perhaps, the interface that the route names.
@@ -111,8 +113,8 @@ flow_verdict ask_spd(stage_context& context, rte_mbuf* packet, const flow_key& k
     if (rule->record.action == api::policy_action::discard) return discard(drop_reason::policy_discard);
     if (rule->record.action == api::policy_action::bypass) return pass(context, key, way, path);
   }
-  if (auto* sa = tables.selectors->match(key); sa != nullptr) return protect_with(context, sa);
-  if (auto* sa = sa_by_quote(context, packet, key); sa != nullptr) return protect_with(context, sa);
+  if (auto* sa = tables.selectors->match(key); sa != nullptr) return protect_with(context, key, sa);
+  if (auto* sa = sa_by_quote(context, packet, key); sa != nullptr) return protect_with(context, key, sa);
   if (rule != nullptr)
     return path == path_id::to_box ? discard(drop_reason::no_sa) : through_interface(context, key, way.port);
   // In clear, although the tunnel's other end would have had to protect it.
@@ -137,8 +139,8 @@ flow_verdict decide_from_box(stage_context& context, rte_mbuf* packet, const flo
 flow_verdict decide_decrypted(stage_context& context, rte_mbuf* packet, const flow_key& key,
                               const route_result& way) noexcept {
   if (way.verdict == route_verdict::local) return take(path_id::to_box, box_index, nullptr);
-  if (auto* sa = context.tables.selectors->match(key); sa != nullptr) return protect_with(context, sa);
-  if (auto* sa = sa_by_quote(context, packet, key); sa != nullptr) return protect_with(context, sa);
+  if (auto* sa = context.tables.selectors->match(key); sa != nullptr) return protect_with(context, key, sa);
+  if (auto* sa = sa_by_quote(context, packet, key); sa != nullptr) return protect_with(context, key, sa);
   return pass(context, key, way, path_id::bypass);
 }
 
@@ -163,7 +165,7 @@ flow_verdict decide_from_interface(stage_context& context, const flow_key& key, 
     return discard(drop_reason::cleartext_must_be_protected);
   if (path == path_id::to_box || (rule != nullptr && rule->record.action == api::policy_action::bypass))
     return pass(context, key, way, path);
-  if (auto* sa = tables.selectors->match(key); sa != nullptr) return protect_with(context, sa);
+  if (auto* sa = tables.selectors->match(key); sa != nullptr) return protect_with(context, key, sa);
   if (rule != nullptr) return through_interface(context, key, way.port);
   const bool leads_out = way.verdict == route_verdict::forward || way.verdict == route_verdict::unresolved;
   if (leads_out && is_unprotected_side(tables, key.ingress, way.port)) return discard(drop_reason::no_policy);
@@ -231,8 +233,8 @@ void pass_arp(stage_context& context, rte_mbuf* packet) noexcept {
   context.switch_path(packet, from_box ? path_id::from_box : path_id::to_box, stage_id::policy);
 }
 
-// ESP inside what came out of an SA, for this gateway again: nested tunnels. What no SA opens is not the kernel's either
-// (RFC 4301 5.2). True: the packet has left.
+// ESP inside what came out of an SA, for this gateway again: nested tunnels. What no SA opens is not the kernel's
+// either (RFC 4301 5.2). True: the packet has left.
 bool enters_another_sa(stage_context& context, rte_mbuf* packet) noexcept {
   auto& m = meta(packet);
   if (!m.decrypted || (m.protocol != protocol_esp && m.destination_port != port_nat_traversal) || m.fragment)

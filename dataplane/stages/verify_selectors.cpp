@@ -2,6 +2,7 @@
 #include "dataplane/stages/context.hpp"
 #include "dataplane/stages/flow.hpp"
 #include "dataplane/stages/quoted_flow.hpp"
+#include "dataplane/stages/tell.hpp"
 
 namespace trunkgate {
 namespace {
@@ -20,13 +21,18 @@ void verify_selectors(stage_context& context, std::span<rte_mbuf* const> burst) 
     auto& m = meta(packet);
     auto& sa = *m.in_sa;
     if (!selectors_allow(sa.record, flow_key_of(packet)) && !answers_what_the_sa_carries(sa, packet)) {
-      sa.counters.selector_mismatch.add(1);
-      context.drop(packet, drop_reason::selector_mismatch);
+      context.drop(packet, sa.counters, drop_reason::selector_mismatch);
+      continue;
+    }
+    if (const auto expired = sa.lifetime.expired(); expired != api::sa_limit::none) {  // within this burst
+      context.drop(packet, sa.counters, reason_of(expired));
       continue;
     }
     sa.counters.packets.add(1);
     sa.counters.bytes.add(m.ip_length);
     sa.counters.last_used_ms.set(context.now_ms);
+    if (sa.lifetime.due(sa.counters.packets.get(), sa.counters.bytes.get())) [[unlikely]]
+      tell_limits(context, sa);
     if (const auto port = sa.port.load(std::memory_order_relaxed); port != no_port) m.ingress = port;
     m.in_sa = nullptr;
     context.go_on(packet, stage_id::verify_selectors);

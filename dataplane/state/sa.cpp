@@ -11,7 +11,7 @@
 namespace trunkgate {
 namespace {
 
-constexpr std::uint8_t protocol_udp = 17, protocol_esp = 50, default_hop_limit = 64;
+constexpr std::uint8_t protocol_udp = 17, protocol_esp = 50;
 
 std::uint64_t unix_ns() {
   return static_cast<std::uint64_t>(
@@ -21,16 +21,16 @@ std::uint64_t unix_ns() {
 
 // What both directions share: identity, slot, expanded key. On return record.key is wiped whatever happened.
 template <class Sa>
-result<bool> install_common(Sa& sa, api::sa_record& record, const crypto_engines& engines, sequence_store& store,
+result<void> install_common(Sa& sa, api::sa_record& record, const crypto_engines& engines, sequence_store& store,
                             std::uint16_t owner) {
   const auto& suite = info(record.suite);
-  sa.identity = identify(record);
+  sa.origin.identity = identify(record);
   auto key = engines.prepare(record.suite, {record.key.data(), record.key_length}, record.esn != 0);
   wipe(record.key.data(), record.key.size());
   if (!key)
     return failure("tunnel " + std::string(record.tunnel.view()) + ", child " + std::string(record.child.view()) +
                    ": " + key.error().reason);
-  auto taken = store.take(sa.identity);
+  auto taken = store.take(sa.origin.identity);
   if (!taken) return std::unexpected(taken.error());
   sa.key_owner = std::move(*key);
   sa.key = sa.key_owner.get();
@@ -42,8 +42,12 @@ result<bool> install_common(Sa& sa, api::sa_record& record, const crypto_engines
   sa.udp = record.udp_encapsulation != 0;
   sa.esn = record.esn != 0;
   sa.record = record;
-  sa.installed_unix_ns = unix_ns();
-  return taken->resumed;
+  sa.transport = record.mode == api::sa_mode::transport;
+  sa.origin.fresh_slot = !taken->resumed;
+  sa.origin.installed_unix_ns = unix_ns();
+  sa.origin.installed_ms = monotonic_ms();
+  (void)sa.lifetime.judge(sa.record, 0, 0);
+  return {};
 }
 
 void write_be16(std::uint8_t* at, std::uint16_t value) {
@@ -51,36 +55,64 @@ void write_be16(std::uint8_t* at, std::uint16_t value) {
   std::memcpy(at, &wire, 2);
 }
 
-// The outer headers with everything that does not change from packet to packet.
-void fill_template(outbound_sa& sa) {
+// The IP header of a tunnel with everything that does not change from packet to packet. Gives what is behind it.
+std::uint8_t* fill_outer_ip(outbound_sa& sa) {
   const auto& record = sa.record;
   auto* at = sa.outer.data();
   const std::uint8_t next = sa.udp ? protocol_udp : protocol_esp;
   if (sa.outer_v6) {
-    at[0] = 0x60;
+    const std::uint32_t label = record.outer.flow_label == api::flow_label_copy ? 0 : record.outer.flow_label;
+    const be32 first(6u << 28 | label);
+    std::memcpy(at, &first, sizeof first);
     at[6] = next;
-    at[7] = default_hop_limit;
+    at[7] = record.outer.hop_limit;
     std::memcpy(at + 8, record.local.bytes.data(), 16);
     std::memcpy(at + 24, record.remote.bytes.data(), 16);
-    at += 40;
-  } else {
-    at[0] = 0x45;
-    at[8] = default_hop_limit;
-    at[9] = next;
-    std::memcpy(at + 12, record.local.bytes.data(), 4);
-    std::memcpy(at + 16, record.remote.bytes.data(), 4);
-    for (unsigned i = 0; i < 20; i += 2) sa.outer_sum += static_cast<std::uint32_t>(at[i] << 8 | at[i + 1]);
-    at += 20;
+    return at + 40;
   }
+  at[0] = 0x45;
+  at[8] = record.outer.hop_limit;
+  at[9] = next;
+  std::memcpy(at + 12, record.local.bytes.data(), 4);
+  std::memcpy(at + 16, record.remote.bytes.data(), 4);
+  for (unsigned i = 0; i < 20; i += 2) sa.outer_sum += static_cast<std::uint32_t>(at[i] << 8 | at[i + 1]);
+  return at + 20;
+}
+
+// What goes in front of ESP.
+void fill_template(outbound_sa& sa) {
+  auto* at = sa.transport ? sa.outer.data() : fill_outer_ip(sa);
+  if (sa.transport) sa.kept_length = sa.outer_v6 ? 40 : 20;
   if (sa.udp) {
-    write_be16(at, record.local_port);
-    write_be16(at + 2, record.remote_port);
+    write_be16(at, sa.record.local_port);
+    write_be16(at + 2, sa.record.remote_port);
     at += 8;  // the checksum stays 0 (RFC 3948 2.1)
   }
   sa.outer_length = static_cast<std::uint8_t>(at - sa.outer.data());
 }
 
 }  // namespace
+
+void sa_counters::dropped(drop_reason reason) noexcept {
+  switch (reason) {
+    case drop_reason::esp_replayed: return replayed.add(1);
+    case drop_reason::esp_integrity_failed: return integrity_failed.add(1);
+    case drop_reason::selector_mismatch: return selector_mismatch.add(1);
+    case drop_reason::esp_wrong_endpoint:
+    case drop_reason::esp_wrong_encapsulation: return misdirected.add(1);
+    case drop_reason::esp_truncated:
+    case drop_reason::esp_bad_length:
+    case drop_reason::esp_bad_padding:
+    case drop_reason::esp_bad_next_header: return malformed.add(1);
+    case drop_reason::esp_dummy: return dummies.add(1);
+    case drop_reason::sa_expired: return after_expiry.add(1);
+    default: return other_drops.add(1);
+  }
+}
+
+std::uint64_t monotonic_ms() {
+  return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch() / std::chrono::milliseconds(1));
+}
 
 sequence_identity identify(const api::sa_record& record) {
   constexpr std::size_t key_at = 64;
@@ -103,14 +135,19 @@ sequence_identity identify(const api::sa_record& record) {
 result<std::unique_ptr<outbound_sa>> make_outbound_sa(api::sa_record& record, const crypto_engines& engines,
                                                       sequence_store& store, std::uint16_t owner) {
   auto sa = std::make_unique<outbound_sa>();
-  auto resumed = install_common(*sa, record, engines, store, owner);
-  if (!resumed) return std::unexpected(resumed.error());
+  if (auto done = install_common(*sa, record, engines, store, owner); !done) return std::unexpected(done.error());
   sa->counter_iv = info(record.suite).counter_iv;
   sa->spi = be32(record.spi);
   sa->outer_v6 = record.remote.family == ip_family::v6;
+  const auto& outer = record.outer;
+  sa->plain = !sa->transport && record.tfc_padding == 0 && outer.dscp == api::dscp_copied &&
+              outer.ecn == api::ecn_mode::normal && outer.df == api::df_mode::copy &&
+              outer.flow_label != api::flow_label_copy;
+  sa->tfc_padding = record.tfc_padding;
   fill_template(*sa);
   // Nothing at or below the reservation may be used again: the process before this one may have sent it.
   sa->sequence = sa->reserved = sa->slot->reserved.load(std::memory_order_acquire);
+  sa->near_end = last_sequence(sa->esn) - last_sequence(sa->esn) / 16;
   sa->epoch_bits = std::uint64_t{sa->slot->epoch.load(std::memory_order_relaxed) & 0xffff} << 48;
   return sa;
 }
@@ -118,8 +155,7 @@ result<std::unique_ptr<outbound_sa>> make_outbound_sa(api::sa_record& record, co
 result<std::unique_ptr<inbound_sa>> make_inbound_sa(api::sa_record& record, const crypto_engines& engines,
                                                     sequence_store& store, std::uint16_t owner) {
   auto sa = std::make_unique<inbound_sa>();
-  auto resumed = install_common(*sa, record, engines, store, owner);
-  if (!resumed) return std::unexpected(resumed.error());
+  if (auto done = install_common(*sa, record, engines, store, owner); !done) return std::unexpected(done.error());
   sa->local = record.local;
   sa->remote = record.remote;
   sa->window = replay_window(record.replay_window, sa->slot->highest_accepted.load(std::memory_order_acquire));

@@ -8,10 +8,12 @@
 #include "dataplane/api/messages.hpp"
 #include "dataplane/core/bytes.hpp"
 #include "dataplane/core/counter.hpp"
+#include "dataplane/core/drop_reason.hpp"
 #include "dataplane/core/port_index.hpp"
 #include "dataplane/core/result.hpp"
 #include "dataplane/state/path_mtu.hpp"
 #include "dataplane/state/replay_window.hpp"
+#include "dataplane/state/sa_lifetime.hpp"
 #include "dataplane/state/sequence_store.hpp"
 #include "drivers/crypto/engine.hpp"
 
@@ -24,38 +26,56 @@ struct sa_counters {
   counter packets, bytes;  // inner IP packets
   counter last_used_ms;    // TSC milliseconds
   counter last_sequence;   // sent, or highest accepted
-  counter replayed, integrity_failed, selector_mismatch, other_drops;
+  counter replayed, integrity_failed, selector_mismatch, misdirected, malformed, dummies, after_expiry, other_drops;
+
+  void dropped(drop_reason reason) noexcept;
+};
+
+// Where an SA comes from. Written once, by the control thread.
+struct sa_origin {
+  sequence_identity identity{};
+  bool fresh_slot = false;  // its sequence numbers began with it
+  std::uint64_t installed_unix_ns = 0;
+  std::uint64_t installed_ms = 0;  // monotonic
 };
 
 struct alignas(64) outbound_sa {
   // ---- read-only after installation ----
   const esp_key* key = nullptr;
   std::uint16_t owner = 0;        // the one worker that numbers and encrypts
-  std::uint8_t outer_length = 0;  // IP, and UDP if encapsulated
+  std::uint8_t outer_length = 0;  // what is put in front of ESP: in tunnel mode IP; UDP if encapsulated
+  std::uint8_t kept_length = 0;   // transport mode: the IP header that stays in front, without options
   std::uint8_t iv = 0, icv = 0, block = 0;
   bool outer_v6 = false, udp = false, esn = false, counter_iv = false;
+  bool transport = false;
+  // What nearly every SA is: tunnel mode without padding, DSCP, ECN and DF copied as they are, and the flow label the
+  // template's.
+  bool plain = true;
+  std::uint16_t tfc_padding = 0;  // as in `record`
   be32 spi{};
   std::uint32_t outer_sum = 0;  // of the IPv4 template's words (RFC 1071), not folded
   std::array<std::uint8_t, outer_header_limit>
-      outer{};                // template: lengths, id, traffic class and checksum are filled per packet
+      outer{};                   // template: lengths, id, traffic class and checksum are filled per packet
   learned_path_mtu learned_mtu;  // written by any worker, once in a while
   // ---- written by the owner ----
   alignas(64) std::uint64_t sequence = 0;  // last used
   std::uint64_t reserved = 0;              // numbers up to here may be used without touching the slot
+  std::uint64_t near_end = 0;              // somebody should know when it is used; told: above all
   std::uint64_t epoch_bits = 0;            // the IV epoch in the top 16 bits
+  sa_lifetime lifetime;
   std::uint16_t ip_id = 0;
   sequence_slot* slot = nullptr;
   sa_counters counters;
   // ---- cold ----
+  sa_origin origin;
   std::unique_ptr<esp_key> key_owner;
   api::sa_record record;  // without its key
-  sequence_identity identity{};
-  std::uint64_t installed_unix_ns = 0;
 
-  // The largest inner packet whose protected form fits `path_mtu`, bytes (RFC 4303 2.4 padding included).
+  // The largest inner packet whose protected form fits `path_mtu`, bytes (RFC 4303 2.4 padding included). In transport
+  // mode that is the packet with its own IP header.
   [[nodiscard]] std::uint16_t inner_mtu(std::uint16_t path_mtu) const noexcept {
-    const int room = path_mtu - outer_length - 8 - iv - icv;
-    return room < block ? 0 : static_cast<std::uint16_t>(room / block * block - 2);
+    const int room = path_mtu - kept_length - outer_length - 8 - iv - icv;
+    return room < block ? 0 : static_cast<std::uint16_t>(kept_length + room / block * block - 2);
   }
   // What encapsulation reads and writes, on its way into the cache.
   void prefetch() const noexcept {
@@ -73,34 +93,45 @@ struct alignas(64) inbound_sa {
   const esp_key* key = nullptr;
   std::uint16_t owner = 0;
   std::uint8_t iv = 0, icv = 0, block = 0;
-  bool udp = false, esn = false;
+  bool udp = false, esn = false, transport = false;
   ip_address local, remote;  // outer addresses, as in `record`
   // The port where its packets come in; no_port: the one that their ESP came in at.
   std::atomic<std::uint16_t> port{no_port};
   // ---- written by the owner ----
   alignas(64) replay_window window{64};
+  sa_lifetime lifetime;
   sequence_slot* slot = nullptr;
   sa_counters counters;
   // ---- cold ----
+  sa_origin origin;
   std::unique_ptr<esp_key> key_owner;
   api::sa_record record;  // without its key
-  sequence_identity identity{};
-  std::uint64_t installed_unix_ns = 0;
 };
 
 // Numbers reserved at a time in the slot: a process that dies wastes at most this many.
 inline constexpr std::uint64_t sequence_reservation = 1u << 16;
 
+inline constexpr std::uint64_t above_all = ~0ull;  // what outbound_sa::near_end is once it was told
+
+[[nodiscard]] constexpr std::uint64_t last_sequence(bool esn) { return esn ? ~0ull : 0xffffffffull; }
+
 inline std::uint64_t outbound_sa::next_sequence() noexcept {
-  const std::uint64_t limit = esn ? ~0ull : 0xffffffffull;
+  const std::uint64_t limit = last_sequence(esn);
   if (sequence >= limit) return 0;
   ++sequence;
   if (sequence > reserved) {
     reserved = limit - sequence < sequence_reservation ? limit : sequence + sequence_reservation;
+    if (sequence >= near_end)
+      lifetime.make_due();
+    else if (reserved >= near_end)
+      reserved = near_end - 1;
     slot->reserved.store(reserved, std::memory_order_release);  // before the number goes on the wire
   }
   return sequence;
 }
+
+// CLOCK_MONOTONIC, by which lifetimes go.
+[[nodiscard]] std::uint64_t monotonic_ms();
 
 // Who an SA is: direction, suite, SPI, endpoints and key. Two SAs share sequence numbers only if all of it is the same.
 [[nodiscard]] sequence_identity identify(const api::sa_record& record);

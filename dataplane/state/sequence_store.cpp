@@ -113,11 +113,12 @@ class mapped_store final : public sequence_store {
 
   [[nodiscard]] result<taken> take(const sequence_identity& identity) override {
     if (const auto known = index_.find(identity); known != index_.end()) {
-      sequence_slot& slot = slots()[known->second];
+      sequence_slot& slot = slots()[known->second.index];
       const std::uint32_t epoch = slot.epoch.load();
       if (epoch == std::numeric_limits<std::uint32_t>::max())
         return failure("the record of the SA's sequence numbers is worn out; install the SA with a new key");
       slot.epoch.store(epoch + 1);
+      ++known->second.users;
       return taken{&slot, true};
     }
     std::uint16_t epoch = 0;
@@ -139,13 +140,24 @@ class mapped_store final : public sequence_store {
     slot.reserved.store(0);
     slot.highest_accepted.store(0);
     slot.used.store(1);  // last: a process that dies before this leaves a free slot
-    index_.emplace(identity, index);
+    index_.emplace(identity, place{.index = index, .users = 1});
     return taken{&slot, false};
+  }
+
+  void give_back(const sequence_identity& identity) override {
+    const auto known = index_.find(identity);
+    if (known == index_.end() || --known->second.users != 0) return;
+    clear(known->second.index);
+    index_.erase(known);
   }
 
   [[nodiscard]] bool survives() const override { return survives_; }
 
  private:
+  struct place {
+    std::uint32_t index;
+    std::uint32_t users;  // takes of this process that were not given back
+  };
   [[nodiscard]] file_header& header() { return *reinterpret_cast<file_header*>(memory_.get()); }
   [[nodiscard]] sequence_slot* slots() { return reinterpret_cast<sequence_slot*>(memory_.get() + header_size); }
 
@@ -158,10 +170,10 @@ class mapped_store final : public sequence_store {
   void enter(std::uint32_t index) {
     sequence_slot& slot = slots()[index];
     if (slot.used.load() != 1) return clear(index);
-    const auto [known, fresh] = index_.emplace(slot.identity, index);
+    const auto [known, fresh] = index_.emplace(slot.identity, place{.index = index, .users = 0});
     if (fresh) return;
     // Two records of one SA, which only a damaged file has: the higher numbers are the safe ones.
-    sequence_slot& kept = slots()[known->second];
+    sequence_slot& kept = slots()[known->second.index];
     raise(kept.reserved, slot.reserved.load());
     raise(kept.highest_accepted, slot.highest_accepted.load());
     kept.epoch.store(std::max(kept.epoch.load(), slot.epoch.load()));
@@ -170,7 +182,7 @@ class mapped_store final : public sequence_store {
 
   mapping memory_;
   bool survives_;
-  std::unordered_map<sequence_identity, std::uint32_t, identity_hash> index_;
+  std::unordered_map<sequence_identity, place, identity_hash> index_;
   std::vector<std::uint32_t> free_;
 };
 

@@ -37,9 +37,11 @@ class sequence_store {
     sequence_slot* slot;
     bool resumed;  // the slot was there: its numbers are those of an earlier process
   };
-  // Finds or makes the SA's slot. A slot is never given up: a key put in by hand may come back, and its numbers with
-  // it. Control thread. Fails when all slots are taken.
+  // Finds or makes the SA's slot. A key put in by hand may come back, and its numbers with it: such a slot is never
+  // given up. Control thread. Fails when all slots are taken.
   [[nodiscard]] virtual result<taken> take(const sequence_identity& identity) = 0;
+  // For each take() of a key that never comes back, when the SA is gone from every worker: the last one frees the slot.
+  virtual void give_back(const sequence_identity& identity) = 0;
   [[nodiscard]] virtual bool survives() const = 0;  // held by a supervisor
 };
 

@@ -31,7 +31,8 @@ struct sa_side {
     made.rcu = std::move(*rcu);
     made.tables = std::make_unique<forwarding_tables>(*made.rcu);
     made.tables->selectors = selector_table::make(*made.rcu);
-    made.sas = std::make_unique<sa_set>(*made.tables, engines, *made.store, 1);
+    made.sas = std::make_unique<sa_set>(
+        *made.tables, engines, *made.store, 1, [](std::string_view) { return no_port; }, [](const api::event&) {});
     return made;
   }
   // What the data plane does with a batch that adds SAs.

@@ -212,8 +212,8 @@ CASES = [  # (reason, what is wrong, builder)
     ("nat_malformed", "seven bytes", lambda b: other_udp(b, b"\1\2\3\4\5\6\7")),
     ("nat_malformed", "nothing", lambda b: other_udp(b, b"")),
     ("fragment_not_reassembled", "an extension header before the fragment's",
-     lambda b: from_wan(IPv6(src=b.PEER6, dst=b.BOX6) / IPv6ExtHdrDestOpt() / IPv6ExtHdrFragment(m=1, id=7, nh=17) /
-                        Raw(bytes(64)))),
+     lambda b: from_wan(IPv6(src=b.PEER6, dst=b.BOX6) / IPv6ExtHdrDestOpt() / IPv6ExtHdrFragment(m=1, id=7) /
+                        UDP(sport=1, dport=2, len=200) / Raw(bytes(56)))),
 ]
 
 
@@ -242,7 +242,8 @@ def test_no_packet_buffer_is_lost(bench):
 
 
 # Tests of their own in OWN_FILES, and reasons that the wire cannot provoke: where those are tested instead.
-OWN_FILES = ("test_drop_answers.py", "test_path_mtu.py", "test_route_based.py", "test_fragments_policy.py")
+OWN_FILES = ("test_drop_answers.py", "test_path_mtu.py", "test_route_based.py", "test_fragments_policy.py",
+             "test_lifetimes.py")
 OWN_TESTS = {
     "hop_limit_expired": "test_hop_limit_expired", "icmp_error_suppressed": "test_icmp_error_is_not_answered_by_one",
     "packet_too_big": "test_packet_too_big", "fragment_mismatch": "test_fragment_of_esp_without_its_rest",
@@ -257,13 +258,15 @@ OWN_TESTS = {
     "fragment_tiny": "test_tiny_parts_never_pass", "fragment_malformed": "test_broken_parts_never_pass",
     "fragment_overlapping": "test_overlapping_parts_take_the_datagram_with_them",
     "fragment_duplicate": "test_a_copy_goes_alone", "fragment_limit": "test_more_parts_than_wait_are_refused",
-    "fragment_without_first": "test_without_its_first_part_nothing_passes"}
+    "fragment_without_first": "test_without_its_first_part_nothing_passes",
+    "sa_expired": "test_packets"}
 UNIT_TESTS = {  # reason: text that a file under tests/unit must hold
     reason: f"drop_reason::{reason}" for reason in (
         "frame_truncated",         # the kernel itself refuses such frames before a packet socket sees them
         "esp_sequence_exhausted",  # 4,294,967,295 packets
         "esp_encryption_failed",   # an engine that fails
         "fragmentation_failed",    # no buffer in the middle of a packet
+        "transport_fragment",      # of the kernel's own, which cuts nothing for a TAP of the port's MTU
         "mempool_empty", "stage_queue_full", "handover_ring_full", "punt_ring_full", "transmit_queue_full")}
 
 

@@ -37,8 +37,8 @@ def split_key(suite, key):
     return key[:suite.cipher_key], key[suite.cipher_key:end], key[end:]
 
 
-def scapy_sa(suite_name, esn, spi, key, source, destination, udp=None):
-    """scapy's SecurityAssociation for one direction, in tunnel mode."""
+def scapy_sa(suite_name, esn, spi, key, source, destination, udp=None, transport=False):
+    """scapy's SecurityAssociation for one direction."""
     suite = SUITES[suite_name]
     cipher_key, salt, auth_key = split_key(suite, key)
     options = {"crypt_algo": SCAPY_CIPHERS[suite.cipher], "crypt_key": cipher_key + salt}
@@ -46,7 +46,8 @@ def scapy_sa(suite_name, esn, spi, key, source, destination, udp=None):
         options |= {"auth_algo": SCAPY_AUTHS[suite.auth], "auth_key": auth_key}
     if udp:
         options["nat_t_header"] = UDP(sport=udp[0], dport=udp[1])
-    return SecurityAssociation(ESP, spi=spi, tunnel_header=outer_ip(source, destination), esn_en=esn, esn=0, **options)
+    header = None if transport else outer_ip(source, destination)
+    return SecurityAssociation(ESP, spi=spi, tunnel_header=header, esn_en=esn, esn=0, **options)
 
 
 def trailer(payload, next_header, block):
@@ -91,10 +92,12 @@ class Peer:
         self.local, self.peer = tunnel.local, wan_address or tunnel.peer
         self.sequence = 0
         ports = tunnel.udp if isinstance(tunnel.udp, tuple) else (4500, 4500) if tunnel.udp else None
+        transport = child.extra.get("mode") == "transport"
         self.udp = ports  # as the gateway sees them: (local, peer)
         self.towards_gateway = scapy_sa(child.suite, child.esn, child.in_spi, child.in_key, self.peer, self.local,
-                                        (ports[1], ports[0]) if ports else None)
-        self.from_gateway = scapy_sa(child.suite, child.esn, child.out_spi, child.out_key, self.local, self.peer, ports)
+                                        (ports[1], ports[0]) if ports else None, transport)
+        self.from_gateway = scapy_sa(child.suite, child.esn, child.out_spi, child.out_key, self.local, self.peer, ports,
+                                     transport)
 
     def next(self):
         self.sequence += 1

@@ -11,13 +11,14 @@ namespace {
 using namespace trunkgate;
 using namespace trunkgate::test;
 
-constexpr unsigned flavours = 4;
+constexpr unsigned tunnel_flavours = 4, flavours = 2 * tunnel_flavours;
 
 api::sa_record record_of(unsigned flavour) {
   auto record = sa_between(api::sa_direction::inbound,
-                           flavour < 2 ? esp_suite::aes128gcm16 : esp_suite::aes256cbc_sha256, 0x5000 + flavour);
+                           flavour % 4 < 2 ? esp_suite::aes128gcm16 : esp_suite::aes256cbc_sha256, 0x5000 + flavour);
   record.udp_encapsulation = flavour % 2;
   record.esn = flavour % 2;
+  if (flavour >= tunnel_flavours) record.mode = api::sa_mode::transport;
   // Wide enough for what is inside to be the site's packets, or ESP again.
   set_prefixes(record, {"10.1.0.0/16", "fd01::/64", "192.0.2.1/32"}, {"10.2.0.0/16", "fd02::/64", "192.0.2.2/32"});
   return record;
@@ -36,11 +37,11 @@ struct harness {
 
 }  // namespace
 
-// The first byte: flavour in the lowest bits, raw mode, and the outer traffic class.
+// The first byte: flavour in the lowest bits, raw mode, transport mode, and the outer traffic class.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static auto* h = new harness;
   if (size < 1 || size > 1400) return 0;
-  const unsigned flavour = data[0] % flavours;
+  const unsigned flavour = data[0] % tunnel_flavours + ((data[0] & 8) != 0 ? tunnel_flavours : 0);
   const bool raw = (data[0] & 4) != 0;
   const auto record = record_of(flavour);
   const bytes content(data + 1, data + size);
@@ -63,6 +64,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       // RFC 4303 3.4.3: only what the judge protected may come out.
       if (raw) std::abort();
     }
+  for (const auto& frame : h->gateway.punted())
+    if (raw || frame.size() < 14) std::abort();
   settle(h->gateway);
   return 0;
 }

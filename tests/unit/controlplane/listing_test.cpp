@@ -32,6 +32,12 @@ api::sa_status sa(std::string_view tunnel, api::sa_direction direction) {
   return out;
 }
 
+// How far apart label and value stand depends on the longest label: the tests do not.
+std::string squeezed(std::string text) {
+  for (std::size_t at = 2; (at = text.find("   ", at)) != std::string::npos;) text.erase(at, 1);
+  return text;
+}
+
 TEST(show_sas, is_short_without_spis_and_full_in_json) {
   const std::vector<api::sa_status> sas{sa("hq-branch1", api::sa_direction::outbound)};
   const auto listed = list_sas(sas, 8'000'000'000);
@@ -48,7 +54,7 @@ TEST(show_sas, is_short_without_spis_and_full_in_json) {
   EXPECT_EQ(parsed[0]["local_ranges"], nlohmann::json::array({"10.1.0.0/16"}));
   EXPECT_EQ(parsed[0]["esn"], false);
   EXPECT_NE(detail_text(listed.objects).find("tunnel hq-branch1\n"), std::string::npos);
-  EXPECT_NE(detail_text(listed.objects).find("  spi                    0xdeadbeef\n"), std::string::npos)
+  EXPECT_NE(squeezed(detail_text(listed.objects)).find("  spi  0xdeadbeef\n"), std::string::npos)
       << detail_text(listed.objects);
 }
 
@@ -72,22 +78,21 @@ TEST(show_sas, detail_is_what_an_operator_asks_for) {
   EXPECT_EQ(
       listed.detail.substr(0, listed.detail.find('\n')),
       "tunnel hq-dc, child lan, in: down, no packet passes its integrity check: the peer has another key or suite");
-  const auto squeezed = std::regex_replace(listed.detail, std::regex(" +"), " ");  // the columns do not matter here
   for (const char* line : {
            "tunnel hq-branch1, child lan, out: up\n",
-           " suite aes256gcm16, by ipsec_mb\n",
-           " from and to 203.0.113.2 > 203.0.113.25, ESP in UDP, port 4500 > 40000\n",
-           " selectors 10.1.0.0/16 > 10.2.0.0/16, any protocol\n",
+           "  suite  aes256gcm16, by ipsec_mb\n",
+           "  from and to  203.0.113.2 > 203.0.113.25, ESP in UDP, port 4500 > 40000\n",
+           "  selectors  10.1.0.0/16 > 10.2.0.0/16, any protocol\n",
            // 2^32 - 1 - 1000 at 100 a second
-           " sequence 1000 is the last sent, 4294966295 are left; at the rate since it was installed for "
+           "  sequence  1000 is the last sent, 4294966295 are left; at the rate since it was installed for "
            "497d02h\n",
-           " dropped 2: 2 other drops\n",
-           " installed 10s ago\n",
-           " last used 6s ago, by worker 0\n",
-           " replay window 1024 packets\n",
-           " dropped 4: 4 integrity failed\n",
+           "  dropped  2: 2 other drops\n",
+           "  installed  10s ago\n",
+           "  last used  6s ago, by worker 0\n",
+           "  replay window  1024 packets\n",
+           "  dropped  4: 4 integrity failed\n",
        })
-    EXPECT_NE(squeezed.find(line), std::string::npos) << line << listed.detail;
+    EXPECT_NE(squeezed(listed.detail).find(line), std::string::npos) << line << listed.detail;
 }
 
 TEST(show_sas, detail_shows_also_what_has_no_line_of_its_own) {
@@ -129,6 +134,56 @@ TEST(show_sas, is_down_when_its_sequence_numbers_are_used_up) {
     one.sequence = sequence;
     EXPECT_EQ(list_sas({&one, 1}, 0).something_down, down) << esn << " " << sequence;
   }
+}
+
+TEST(show_sas, an_expired_one_comes_first_with_its_reason) {
+  auto over = sa("hq-dc", api::sa_direction::outbound);
+  over.expired = api::sa_limit::bytes;
+  over.hard.bytes = 15000;
+  over.mode = api::sa_mode::transport;
+  over.outer.dscp[46] = 26;
+  over.outer.flow_label = api::flow_label_copy;
+  auto old = sa("hq-branch1", api::sa_direction::inbound);
+  old.softened = api::sa_limit::seconds;
+  const std::vector<api::sa_status> sas{sa("hq-branch1", api::sa_direction::outbound), old, over};
+  const auto listed = list_sas(sas, 0);
+  EXPECT_TRUE(listed.something_down);
+  const auto text = listed.short_view.text({});
+  EXPECT_LT(text.find("its hard limit of bytes is reached"), text.find("its soft lifetime is over"));
+  EXPECT_LT(text.find("expired"), text.find("hq-branch1"));
+  EXPECT_EQ(listed.objects[2]["state"], "expired");
+  EXPECT_EQ(listed.objects[2]["expired_by"], "bytes");
+  EXPECT_EQ(listed.objects[2]["hard"]["bytes"], 15000);
+  EXPECT_EQ(listed.objects[2]["mode"], "transport");
+  EXPECT_EQ(listed.objects[2]["outer"]["dscp"], (nlohmann::json{{"46", 26}}));
+  EXPECT_EQ(listed.objects[2]["outer"]["flow_label"], "copy");
+  EXPECT_EQ(listed.objects[1]["softened_by"], "seconds");
+}
+
+TEST(show_events, are_in_order_with_the_newest_last) {
+  std::vector<api::event> events(3);
+  for (std::size_t i = 0; i < events.size(); ++i) events[i].unix_ns = (i + 1) * 1'000'000'000;
+  events[1].kind = api::event_kind::soft_expire;
+  events[1].limit = api::sa_limit::packets;
+  events[1].value = 1000;
+  events[1].tunnel = api::name("hq");
+  events[1].child = api::name("lan");
+  events[1].direction = api::sa_direction::inbound;
+  events[1].spi = 0x1001;
+  events[2].kind = api::event_kind::unknown_spi;
+  events[2].spi = 0x9999;
+  events[2].source = parse_ip_address("203.0.113.9").value();
+  const auto listed = list_events(events, 9'000'000'000);
+  EXPECT_EQ(
+      listed.short_view.text({}),
+      "AGE  EVENT              TUNNEL  CHILD  DIR  LIMIT         MEANING\n"
+      " 8s  dataplane.started  -       -      -    -             the data plane runs\n"
+      " 7s  sa.soft_expire     hq      lan    in   1000 packets  the SA should be replaced\n"
+      " 6s  esp.unknown_spi    -       -      -    -             ESP came that no SA is for (from 203.0.113.9)\n");
+  EXPECT_EQ(listed.objects[1]["spi"], "0x00001001");
+  EXPECT_EQ(listed.objects[1]["value"], 1000);
+  EXPECT_EQ(listed.objects[2]["source"], "203.0.113.9");
+  EXPECT_EQ(listed.objects[0]["spi"], "");
 }
 
 TEST(show_ports, a_port_that_is_down_is_told_with_its_reason) {
@@ -253,12 +308,13 @@ TEST(documentation, names_every_field) {
   const api::drop_status drop;
   const api::worker_status worker;
   const api::algorithm_status algorithm;
+  const api::event event;
   const std::map<std::string, listing> listings{
       {"ports", list_ports({&port, 1})},         {"sas", list_sas({&one, 1}, 0)},
       {"policies", list_policies({&policy, 1})}, {"routes", list_routes({&route, 1})},
       {"counters", list_counters({&stage, 1})},  {"drops", list_drops({&drop, 1})},
       {"workers", list_workers({&worker, 1})},   {"algorithms", list_algorithms({&algorithm, 1})},
-      {"gateway", list_gateway({}, 0)}};
+      {"gateway", list_gateway({}, 0)},          {"events", list_events({&event, 1}, 0)}};
   EXPECT_EQ(listings.size(), show_subjects().size());
   for (const auto& subject : show_subjects()) {
     const std::string name(subject.name);

@@ -79,6 +79,12 @@ class recording_peer {
     }
     return got;
   }
+  // Unasked, as the data plane does.
+  void tell(const api::event& event) {
+    api::header head;
+    head.type = api::message_type::event;
+    EXPECT_TRUE(client_->send(head, api::channel::as_bytes(event)));
+  }
   // The client closed its end.
   [[nodiscard]] bool client_closed() {
     api::message message;

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 
+#include <chrono>
 #include <csignal>
 #include <fstream>
 
@@ -60,7 +61,8 @@ class trunkgated : public testing::Test {
     ::waitpid(std::exchange(pid_, -1), &status, 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   }
-  // Reads the log until a line with this event came; that line, or "" if the daemon ended or took ten seconds.
+  // Reads the log until a line with this event ("": any) came; that line, or "" if the daemon ended or took ten
+  // seconds.
   std::string log_line(const std::string& event) {
     std::string line;
     pollfd watched{log_[0], POLLIN, 0};
@@ -69,7 +71,7 @@ class trunkgated : public testing::Test {
         line += c;
         continue;
       }
-      if (line.find(" " + event + " ") != std::string::npos) return line;
+      if (event.empty() || line.find(" " + event + " ") != std::string::npos) return line;
       line.clear();
     }
     return "";
@@ -136,6 +138,51 @@ TEST_F(trunkgated, reload_installs_what_the_file_says_now_on_the_same_connection
   // From now on this is what a data plane that was started anew gets.
   ASSERT_TRUE((peer.hang_up(), peer.accept()));
   EXPECT_EQ(gateway_in(peer.serve_batch()), "second");
+}
+
+TEST_F(trunkgated, logs_what_the_data_plane_tells_once_and_on_one_line) {
+  const auto at = [](std::uint64_t later_ns) {
+    api::event event;
+    event.kind = api::event_kind::hard_expire;
+    event.limit = api::sa_limit::packets;
+    event.value = 1000;
+    event.tunnel = api::name("hq");
+    event.child = api::name("lan");
+    event.spi = 0x1001;
+    event.unix_ns = later_ns + static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch() /
+                                                          std::chrono::nanoseconds(1));
+    return event;
+  };
+  recording_peer peer(socket_);
+  const auto old = at(0);
+  start();
+  ASSERT_TRUE(peer.accept());
+  const auto first = at(1'000'000'000);
+  peer.tell(old);  // from before this daemon's start; and between the answers to the batch
+  peer.tell(first);
+  const auto requests = peer.serve_batch();
+  ASSERT_FALSE(requests.empty());
+  EXPECT_EQ(requests[0].type, message_type::subscribe);
+  const auto line = log_line("sa.hard_expire");
+  EXPECT_NE(line.find("error trunkgated sa.hard_expire tunnel hq, child lan, out, SPI 0x00001001, limit 1000 packets"),
+            std::string::npos)
+      << line;
+  EXPECT_NE(log_line("config.installed"), "") << "the old one was not logged, nor taken for an answer";
+  auto soft = at(2'000'000'000);
+  soft.kind = api::event_kind::soft_expire;
+  peer.tell(soft);
+  EXPECT_NE(log_line("sa.soft_expire").find("warning"), std::string::npos);
+  // A new connection brings the kept ones again.
+  ASSERT_TRUE((peer.hang_up(), peer.accept()));
+  auto exhausted = at(3'000'000'000);
+  exhausted.kind = api::event_kind::sequence_exhausted;
+  for (const auto& event : {first, soft, exhausted}) peer.tell(event);
+  peer.serve_batch();
+  std::string between;
+  for (std::string next; (next = log_line("")) != "" && next.find("config.installed") == std::string::npos;)
+    between += next + "\n";
+  EXPECT_EQ(between.find("_expire"), std::string::npos) << between;
+  EXPECT_NE(between.find("sa.sequence_exhausted"), std::string::npos) << between;
 }
 
 TEST_F(trunkgated, reload_of_a_bad_file_changes_nothing) {

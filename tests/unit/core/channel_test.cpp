@@ -129,6 +129,25 @@ TEST_F(channel_pair, a_dump_hands_out_every_record) {
   EXPECT_EQ(seen, (std::vector<std::uint64_t>{7, 8}));
 }
 
+TEST_F(channel_pair, try_send_never_waits_for_a_slow_reader) {
+  auto other = other_end();
+  event told;
+  std::uint64_t sent = 0;
+  while (sent < 1'000'000) {
+    told.number = sent + 1;
+    if (!other.try_send(head_of(message_type::event), channel::as_bytes(told), {}).value()) break;
+    ++sent;
+  }
+  EXPECT_GT(sent, 10u);
+  ASSERT_LT(sent, 1'000'000u) << "the other end was never full";
+  message got;
+  for (std::uint64_t n = 1; n <= sent; ++n) {
+    ASSERT_TRUE(client.receive(got));
+    ASSERT_EQ(got.as<event>()->number, n) << "what did not fit is not there by half";
+  }
+  EXPECT_TRUE(other.try_send(head_of(message_type::event), channel::as_bytes(told), {}).value());
+}
+
 TEST(api_text, cuts_and_ends) {
   EXPECT_EQ(text<4>("abcdef").view(), "abc");
   text<4> full;

@@ -170,6 +170,37 @@ TEST_P(replay_window_of_size, agrees_with_a_model_that_remembers_everything) {
   }
 }
 
+// Anti-replay as a receiver with ESN does it: from the low half alone. A million steps around many wraps.
+TEST_P(replay_window_of_size, infers_and_judges_like_the_model_over_wraps) {
+  const std::uint64_t size = GetParam();
+  std::mt19937_64 random(99 + GetParam());
+  const std::uint64_t start = 5 * wrap - 3 * size;
+  replay_window window(GetParam(), start);
+  model judge{.size = size, .floor = start};
+  std::uint64_t accepted = 0;
+  for (int step = 0; step < 1'000'000; ++step) {
+    std::uint64_t n;
+    switch (random() % 8) {
+      case 0: n = judge.top + random() % (2 * size); break;
+      case 1: n = judge.top + 1; break;
+      case 2: n = step % 1000 == 0 ? judge.top + random() % (wrap - size) : judge.top; break;
+      default: n = judge.top - random() % size; break;
+    }
+    // The sender's number is inside what the low half can tell apart, so it must be found again.
+    const auto inferred = window.infer(static_cast<std::uint32_t>(n));
+    ASSERT_EQ(inferred, n) << "step " << step << ", top " << judge.top;
+    ASSERT_EQ(window.check(n), judge.check(n)) << "step " << step << ", top " << judge.top << ", number " << n;
+    if (!judge.check(n)) continue;
+    ASSERT_EQ(window.accept(n), n > judge.top);
+    judge.accept(n);
+    ++accepted;
+    // The model forgets what the window has left behind, as it needs it no more.
+    if (accepted % 100'000 == 0 && judge.top > size)
+      judge.seen.erase(judge.seen.begin(), judge.seen.lower_bound(judge.top - size + 1));
+  }
+  EXPECT_GT(judge.top, start + 50 * wrap);
+}
+
 INSTANTIATE_TEST_SUITE_P(sizes, replay_window_of_size, testing::Values(64u, 128u, 4096u, 65536u));
 
 TEST(replay_window, is_rounded_up_to_whole_blocks) {

@@ -40,7 +40,8 @@ class sa_churn : public testing::Test {
   }
 
   little_gateway gateway_{{.workers = 2}};
-  sa_set sas_{gateway_.tables(), engines(), gateway_.store(), 2, [](std::string_view) { return no_port; }};
+  sa_set sas_{gateway_.tables(),       engines(), gateway_.store(), 2, [](std::string_view) { return no_port; },
+              [](const api::event&) {}};
 };
 
 TEST_F(sa_churn, a_rekeyed_tunnel_loses_no_packet) {

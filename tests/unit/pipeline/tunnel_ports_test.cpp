@@ -71,8 +71,12 @@ class tunnel_ports : public ::testing::Test {
   host_thread host_{gateway_.workers()};
   std::unique_ptr<kernel_sync> kernel_;
   std::unique_ptr<port_set> ports_;
-  sa_set sas_{gateway_.tables(), engines(), gateway_.store(), 1,
-              [this](std::string_view name) { return ports_->find(name); }};
+  sa_set sas_{gateway_.tables(),
+              engines(),
+              gateway_.store(),
+              1,
+              [this](std::string_view name) { return ports_->find(name); },
+              [](const api::event&) {}};
 };
 
 TEST_F(tunnel_ports, the_link_follows_the_sa) {

@@ -47,7 +47,6 @@ bytes esp_from_peer(const api::sa_record& record, const bytes& inner, const esp_
 }
 
 opened open_at_peer(const api::sa_record& record, const bytes& outer, std::uint32_t sequence_high) {
-  const auto& row = info(record.suite);
   const bool v6 = record.local.family == ip_family::v6;
   EXPECT_TRUE(checksums_hold(outer));
   EXPECT_EQ(part(outer, v6 ? 8 : 12, v6 ? 24 : 16), address_bytes(record.local));
@@ -63,23 +62,31 @@ opened open_at_peer(const api::sa_record& record, const bytes& outer, std::uint3
     EXPECT_EQ(read_be(outer, at + 6, 2) == 0, !v6);
     at += 8;
   }
-  EXPECT_EQ(read_be(outer, at, 4), record.spi);
+  auto out = open_esp(record, part(outer, at, outer.size()), sequence_high);
+  if (record.mode == api::sa_mode::tunnel) {
+    EXPECT_EQ(out.next_header, out.inner.at(0) >> 4 == 6 ? 41 : 4);
+  }
+  return out;
+}
+
+opened open_esp(const api::sa_record& record, const bytes& esp, std::uint32_t sequence_high) {
+  const auto& row = info(record.suite);
+  EXPECT_EQ(read_be(esp, 0, 4), record.spi);
   opened out;
-  out.sequence = std::uint64_t{sequence_high} << 32 | read_be(outer, at + 4, 4);
-  out.iv = part(outer, at + 8, at + 8 + row.iv);
+  out.sequence = std::uint64_t{sequence_high} << 32 | read_be(esp, 4, 4);
+  out.iv = part(esp, 8, 8 + row.iv);
   // Only for opening: the judge's sealing is what says whether the ICV is right.
-  const auto clear =
-      esp_decipher(record.suite, material(record), out.iv, part(outer, at + 8 + row.iv, outer.size() - row.icv));
+  const auto clear = esp_decipher(record.suite, material(record), out.iv, part(esp, 8 + row.iv, esp.size() - row.icv));
   EXPECT_EQ(clear.size() % row.block, 0u);
-  const auto judged = esp_seal(record.suite, material(record), record.esn != 0, sequence_high,
-                               join({part(outer, at, at + 8 + row.iv), clear}));
-  EXPECT_EQ(judged, part(outer, at, outer.size())) << "the judge protects it otherwise";
+  const auto judged =
+      esp_seal(record.suite, material(record), record.esn != 0, sequence_high, join({part(esp, 0, 8 + row.iv), clear}));
+  EXPECT_EQ(judged, esp) << "the judge protects it otherwise";
   const std::size_t pad = clear.at(clear.size() - 2);
   EXPECT_LE(pad + 2, clear.size());
   EXPECT_LT(pad, row.block);
   out.inner = part(clear, 0, clear.size() - 2 - pad);
   EXPECT_EQ(part(clear, out.inner.size(), clear.size() - 2), filled(pad, 1));
-  EXPECT_EQ(clear.back(), out.inner.at(0) >> 4 == 6 ? 41 : 4);
+  out.next_header = clear.back();
   return out;
 }
 

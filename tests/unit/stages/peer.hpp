@@ -26,9 +26,12 @@ struct esp_fields {
 struct opened {
   std::uint64_t sequence = 0;
   bytes iv, inner;
+  std::uint8_t next_header = 0;
 };
 // Opens what this gateway sent for `record`; everything in it is checked with gtest's expectations. `sequence_high`:
 // what the receiver knows of an extended number.
+// The same for SPI to ICV alone: `inner` is whatever stood in front of the padding.
+[[nodiscard]] opened open_esp(const api::sa_record& record, const bytes& esp, std::uint32_t sequence_high = 0);
 [[nodiscard]] opened open_at_peer(const api::sa_record& record, const bytes& outer, std::uint32_t sequence_high = 0);
 
 }  // namespace trunkgate::test

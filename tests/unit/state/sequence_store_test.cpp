@@ -48,6 +48,23 @@ class sequence_store_test : public testing::Test {
   int descriptor_ = -1;
 };
 
+TEST_F(sequence_store_test, what_is_given_back_is_free_when_nobody_uses_it) {
+  auto store = sequence_store::open().value();
+  auto* slot = store->take(identity_of(1)).value().slot;
+  slot->reserved.store(500);
+  EXPECT_TRUE(store->take(identity_of(1)).value().resumed);
+  store->give_back(identity_of(1));
+  EXPECT_EQ(slot->used.load(), 1u) << "one still uses it";
+  store->give_back(identity_of(1));
+  EXPECT_EQ(slot->used.load(), 0u);
+  store->give_back(identity_of(1));
+  store->give_back(identity_of(2));
+  for (std::uint32_t n = 0; n < 3 * slot_count; ++n) {
+    ASSERT_FALSE(store->take(identity_of(n)).value().resumed) << n;
+    store->give_back(identity_of(n));
+  }
+}
+
 TEST_F(sequence_store_test, numbers_outlive_a_killed_process) {
   const pid_t child = fork();
   if (child == 0) {
