@@ -1,6 +1,7 @@
 // esp_decapsulate: RFC 4303 3.4: sequence check, authentication, decryption, and the inner packet out of its padding.
 #include <algorithm>
 #include <bit>
+#include <optional>
 
 #include "dataplane/packet/headers.hpp"
 #include "dataplane/packet/parse.hpp"
@@ -58,14 +59,15 @@ drop_reason prepare(const inbound_sa& sa, rte_mbuf* packet, esp_op& op, std::uin
   return drop_reason::none;
 }
 
-// RFC 4303 2.4: the padding counts 1, 2, 3, ... Gives the payload's length without trailer; 0 if it is wrong.
-std::uint32_t strip_trailer(const std::uint8_t* payload, std::uint32_t length, std::uint8_t& next_header) noexcept {
+// RFC 4303 2.4: the padding counts 1, 2, 3, ... Gives the payload's length without trailer; nothing if it is wrong.
+std::optional<std::uint32_t> strip_trailer(const std::uint8_t* payload, std::uint32_t length,
+                                           std::uint8_t& next_header) noexcept {
   const std::uint32_t pad = payload[length - 2];
   next_header = payload[length - 1];
-  if (pad + 2 > length) return 0;
+  if (pad + 2 > length) return std::nullopt;
   const std::uint8_t* padding = payload + length - 2 - pad;
   for (std::uint32_t i = 0; i < pad; ++i)
-    if (padding[i] != i + 1) return 0;
+    if (padding[i] != i + 1) return std::nullopt;
   return length - 2 - pad;
 }
 
@@ -123,12 +125,12 @@ drop_reason unwrap(rte_mbuf* packet, const inbound_sa& sa, const esp_op& op) noe
   const auto& m = meta(packet);
   std::uint8_t next_header = 0;
   std::uint8_t* payload = op.esp + sizeof(esp_header) + sa.iv;
-  const std::uint32_t length = strip_trailer(payload, op.payload_length, next_header);
+  const auto stripped = strip_trailer(payload, op.payload_length, next_header);
   if (next_header == protocol_none) return drop_reason::esp_dummy;
-  if (length == 0) return drop_reason::esp_bad_padding;
-  if (next_header != protocol_ipv4 && next_header != protocol_ipv6)
-    return sa.transport ? unwrap_transport(packet, payload, length, next_header) : drop_reason::esp_bad_next_header;
-  if (sa.transport) return drop_reason::esp_bad_next_header;
+  if (!stripped) return drop_reason::esp_bad_padding;
+  const std::uint32_t length = *stripped;
+  if (sa.transport) return unwrap_transport(packet, payload, length, next_header);
+  if (next_header != protocol_ipv4 && next_header != protocol_ipv6) return drop_reason::esp_bad_next_header;
   const std::uint8_t outer_class = m.traffic_class;
   if (const auto wrong = start_next_pass(packet, payload, length); wrong != drop_reason::none) return wrong;
   if ((m.ip_version == 4) != (next_header == protocol_ipv4)) return drop_reason::ip_bad_version;

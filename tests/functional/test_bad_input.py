@@ -236,9 +236,9 @@ def test_total_length_lies(bench):
 def test_inner_packet_cut_at_every_byte(bench):
     four, six = inner4(), inner6()
     dropped(bench, [("ip_bad_header_length" if left < 20 else "ip_bad_total_length", packet) for left, packet in
-                    enumerate(sealed(bench, [with_trailer(four[:left]) for left in range(len(four))])) if left])
+                    enumerate(sealed(bench, [with_trailer(four[:left]) for left in range(len(four))]))])
     dropped(bench, [("ip_bad_header_length" if left < 40 else "ip_bad_total_length", packet) for left, packet in
-                    enumerate(sealed(bench, [with_trailer(six[:left], 41) for left in range(len(six))], "six")) if left])
+                    enumerate(sealed(bench, [with_trailer(six[:left], 41) for left in range(len(six))], "six"))])
 
 
 def test_inner_transport_cut_at_every_byte(bench):

@@ -76,7 +76,7 @@ TEST_F(esp_inbound, trailers_of_rfc_4303_only) {
     EXPECT_EQ(dropped(esp_from_peer(record_, inner(), {.sequence = ++n, .trailer = row.trailer}), row.reason), 1u)
         << info(row.reason).name << " " << n;
   EXPECT_EQ(dropped(esp_from_peer(record_, {}, {.sequence = ++n, .trailer = bytes{1, 2, 2, 4}}),
-                    drop_reason::esp_bad_padding),
+                    drop_reason::ip_bad_header_length),
             1u)
       << "nothing inside";
   EXPECT_TRUE(passes(esp_from_peer(record_, inner(), {.sequence = ++n, .trailer = join({filled(254, 1), {254, 4}})})));
