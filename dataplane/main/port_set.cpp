@@ -2,12 +2,14 @@
 
 #include <algorithm>
 
+#include <rte_cycles.h>
+
 #include "dataplane/main/log.hpp"
 
 namespace trunkgate {
 namespace {
 
-constexpr std::uint16_t ipv6_least_mtu = 1280;  // RFC 8200 5: of an interface whose SA is still to come
+constexpr std::uint16_t ipv6_least_mtu = 1280;  // RFC 8200 5
 
 std::string device_key(const api::port_record& record) {
   return std::to_string(static_cast<int>(record.driver)) + ":" + std::string(record.device.view());
@@ -234,7 +236,9 @@ void port_set::refresh_tunnel(const entry& port) {
   if (sa == nullptr) return;
   const auto way = tables.routes->lookup(sa->record.remote, sa->record.spi).port;
   if (way >= device_port_limit) return;  // no way to the peer now
-  const auto mtu = sa->inner_mtu(tables.ports[way].mtu.load());
+  const auto path = sa->learned_mtu.in_use(tables.ports[way].mtu.load(), rte_rdtsc() / (rte_get_tsc_hz() / 1000));
+  // The kernel gives up IPv6 on a link below 1,280 bytes; what is too large for IPv4 then is answered one by one.
+  const auto mtu = std::max(sa->inner_mtu(path), ipv6_least_mtu);
   if (mtu == shown.mtu.load()) return;
   shown.mtu.store(mtu);
   if (auto set = port.tap->set_mtu(mtu); !set) log_event("tun-mtu", set.error().reason);
