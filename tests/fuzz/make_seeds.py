@@ -140,6 +140,17 @@ def fragment_sequences():
         yield f"two_{v6}", first + one(v6, 50, 400, 1, id=2) + middle + one(v6, 0, 400, 1, id=2) + last
 
 
+def reassembly_inputs():
+    """Steps of (datagram, offset / 8, 0, length / 8, flags: more parts, identification in bits 1 and 2, time in bit 7)."""
+    for which, size, length in ((0, 30, 84), (1, 30, 85), (2, 30, 84), (3, 125, 501)):
+        parts = [bytes([which, at, 0, size, int(at + size < length)]) for at in range(0, length, size) if at < 256]
+        yield f"whole_{which}", b"".join(parts)
+        yield f"backwards_{which}", b"".join(reversed(parts))
+        yield f"twice_{which}", b"".join(parts + parts)
+        yield f"late_{which}", b"".join(parts[:-1] + [bytes([which, 0, 0, size, 0x83])] + parts[-1:])
+        yield f"overlap_{which}", b"".join(parts[:1] + [bytes([which, size - 1, 0, size, 1])] + parts[1:])
+
+
 def main():
     for name, content in fragment_sequences():
         write("fuzz_follow_fragments", name, content)
@@ -151,6 +162,8 @@ def main():
         write("fuzz_watch", name, bytes([sum(name.encode()) & 15]) + content)
     for name, content in esp_inputs():
         write("fuzz_esp_decapsulate", name, content)
+    for name, content in reassembly_inputs():
+        write("fuzz_reassemble", name, content)
 
 
 if __name__ == "__main__":
