@@ -25,6 +25,8 @@ bool write_frame(const tap_device& tap, const rte_mbuf* frame) {
 host_thread::host_thread(pipeline& workers) : pipeline_(workers) {
   thread_ = std::thread([this] {
     if (register_thread()) run();
+    present_changes_.store(~std::uint64_t{0});  // whoever waits for this thread need not any more
+    present_changes_.notify_all();
   });
 }
 
@@ -36,12 +38,15 @@ host_thread::~host_thread() {
 }
 
 void host_thread::set_tap(std::uint16_t port, std::shared_ptr<tap_device> tap) {
+  std::uint64_t change = 0;
   {
     const std::lock_guard lock(mutex_);
     taps_[port] = std::move(tap);
-    changes_.fetch_add(1, std::memory_order_release);
+    change = changes_.fetch_add(1, std::memory_order_release) + 1;
   }
   pipeline_.host_wake.wake();
+  for (auto taken = present_changes_.load(); taken < change; taken = present_changes_.load())
+    present_changes_.wait(taken);
 }
 
 void host_thread::run() {
@@ -53,9 +58,10 @@ void host_thread::run() {
 }
 
 void host_thread::take_over_taps() {
+  std::uint64_t taken = 0;
   {
     const std::lock_guard lock(mutex_);
-    present_changes_ = changes_.load();
+    taken = changes_.load();
     present_ = taps_;
   }
   if (poll_ >= 0) ::close(poll_);
@@ -67,6 +73,8 @@ void host_thread::take_over_taps() {
   add(pipeline_.host_wake.descriptor(), wake_mark);
   for (std::uint16_t port = 0; port < port_limit; ++port)
     if (present_[port] != nullptr) add(present_[port]->descriptor(), port);
+  present_changes_.store(taken);
+  present_changes_.notify_all();
 }
 
 void host_thread::read_tap(const tap_device& tap, std::uint16_t port) {

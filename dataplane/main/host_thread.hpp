@@ -18,7 +18,7 @@ class host_thread {
   explicit host_thread(pipeline& workers);
   ~host_thread();  // stops
 
-  // Control thread. nullptr takes the port's TAP away; the thread may use the old one a moment longer.
+  // Control thread. nullptr takes the port's TAP away. On return the thread does not use the old one any more.
   void set_tap(std::uint16_t port, std::shared_ptr<tap_device> tap);
 
   std::array<counter, port_limit> from_box;      // frames read from each TAP
@@ -36,11 +36,11 @@ class host_thread {
   pipeline& pipeline_;
   std::mutex mutex_;  // of taps_; never taken by a worker
   taps taps_;
-  std::atomic<unsigned> changes_{0};  // of taps_
-  // ---- the thread's own ----
+  std::atomic<std::uint64_t> changes_{0};  // of taps_
+  // ---- written by the thread ----
   taps present_;
-  unsigned present_changes_ = 0;
-  int poll_ = -1;  // epoll: the wake-up and present_
+  std::atomic<std::uint64_t> present_changes_{0};  // the change that present_ shows
+  int poll_ = -1;                                  // epoll: the wake-up and present_
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };
