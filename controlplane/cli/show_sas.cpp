@@ -156,7 +156,7 @@ json_object object(const api::sa_status& sa) {
           {"malformed", sa.malformed},
           {"dummies", sa.dummies},
           {"after_expiry", sa.after_expiry},
-                    {"other_drops", sa.other_drops},
+          {"other_drops", sa.other_drops},
           {"path_mtu", sa.path_mtu},
           {"path_mtu_age_ms", sa.path_mtu_age_ms},
           {"path_mtu_learned", sa.path_mtu_learned},

@@ -107,16 +107,55 @@ std::string limits_text(const json_object* limits) {
 
 std::string lifetime_text(sa_fields& sa) {
   const auto soft = limits_text(sa.find("soft")), hard = limits_text(sa.find("hard"));
-  if (soft.empty() && hard.empty()) return "no limit";
+  const auto expired = sa.text("expired_by"), softened = sa.text("softened_by");
+  const auto now = !expired.empty()    ? "; ended by its " + expired
+                   : !softened.empty() ? "; to be replaced now, by its " + softened
+                                       : "";
+  if (soft.empty() && hard.empty()) return "no limit" + now;
   return (soft.empty() ? "" : "to be replaced after " + soft) + (soft.empty() || hard.empty() ? "" : "; ") +
-         (hard.empty() ? "" : "ends after " + hard);
+         (hard.empty() ? "" : "ends after " + hard) + now;
+}
+
+// "copied, but 46 as 40; ECN normal, DF copied, hop limit 64, flow label 0"
+std::string outer_text(const json_object& outer) {
+  std::string all, exceptions;
+  std::size_t same = 0;
+  const auto& dscp = outer["dscp"];
+  for (const auto& [inner, value] : dscp.items()) {
+    const auto text = value.dump();
+    if (all.empty() || all == text) ++same;
+    if (all.empty()) all = text;
+    exceptions += (exceptions.empty() ? "" : ", ") + inner + " as " + text;
+  }
+  // 63 or 64 of 64 differ from the inner one: it is one for all.
+  const auto classes = dscp.empty()                        ? "DSCP copied"
+                       : same == dscp.size() && same >= 63 ? "DSCP " + all
+                                                           : "DSCP copied, but " + exceptions;
+  const auto copied = [&](const char* key) {
+    const auto& value = outer[key];
+    const auto text = value.is_string() ? value.get<std::string>() : value.dump();
+    return text == "copy" ? std::string("copied") : text;
+  };
+  return classes + "; ECN " + copied("ecn") + ", DF " + copied("df") + ", hop limit " + copied("hop_limit") +
+         ", flow label " + copied("flow_label");
+}
+
+// What routers have said about the way to the peer.
+std::string path_text(sa_fields& sa) {
+  const auto mtu = sa.number("path_mtu"), age_ms = sa.number("path_mtu_age_ms"),
+             learned = sa.number("path_mtu_learned"), refused = sa.number("path_mtu_refused");
+  auto out = mtu == 0 ? std::string("the port's")
+                      : std::to_string(mtu) + ", as a router said " + age_text(age_ms * 1'000'000) + " ago";
+  if (learned + refused != 0)
+    out += "; reports: " + std::to_string(learned) + " believed, " + std::to_string(refused) + " refused";
+  return out;
 }
 
 // Of the fields below, those the data plane tells.
 std::string drops_text(sa_fields& sa) {
   std::uint64_t sum = 0;
   std::string parts;
-  for (const char* key : {"replayed", "integrity_failed", "selector_mismatch", "misdirected", "malformed",
+  for (const char* key : {"replayed", "integrity_failed", "selector_mismatch", "misdirected", "malformed", "dummies",
                           "after_expiry", "other_drops"}) {
     const auto packets = sa.number(key);
     sum += packets;
@@ -135,7 +174,9 @@ std::string ago_text(std::uint64_t then_ns, std::uint64_t now_ns) {
 lines lines_of(sa_fields& sa, std::uint64_t now_ns) {
   const bool out = sa.text("direction") == "out";
   lines all;
-  const auto mode = sa.text("mode"), path_mtu = sa.text("path_mtu"), interface = sa.text("interface");
+  const auto mode = sa.text("mode"), interface = sa.text("interface"), tfc = sa.text("tfc_padding");
+  const auto* outer = sa.find("outer");
+  const auto path = path_text(sa);
   all.emplace_back("SPI", sa.text("spi") + (mode.empty() ? "" : ", " + mode + " mode"));
   all.emplace_back(
       "suite", sa.text("suite") + (sa.flag("esn") ? ", extended sequence numbers" : "") + ", by " + sa.text("engine"));
@@ -148,8 +189,11 @@ lines lines_of(sa_fields& sa, std::uint64_t now_ns) {
   if (sa.find("hard") != nullptr) all.emplace_back("lifetime", lifetime_text(sa));
   all.emplace_back("carried", sa.text("packets") + " packets, " + bytes_text(sa.number("bytes")) + " inside");
   all.emplace_back("dropped", drops_text(sa));
-  if (!path_mtu.empty() && path_mtu != "0") all.emplace_back("path MTU", path_mtu);
+  if (out) all.emplace_back("path MTU", path);
+  if (out && outer != nullptr && mode != "transport") all.emplace_back("outer header", outer_text(*outer));
+  if (out && tfc != "off") all.emplace_back("TFC padding", tfc);
   all.emplace_back("installed", ago_text(sa.number("installed_unix_ns"), now_ns));
+  (void)sa.find("installed_seconds");  // the same by another clock
   all.emplace_back("last used", ago_text(sa.number("last_used_unix_ns"), now_ns) + ", by worker " + sa.text("worker"));
   return all;
 }
