@@ -150,6 +150,7 @@ def check_inbound(b, peer):
     assert_each_once(got, map(oracle.forwarded, sent), "inbound packets")
 
 
+@pytest.mark.heavy  # under the sanitizers test_esp.py::test_suite has to do
 @pytest.mark.parametrize("esn", [False, True], ids=["32bit", "esn"])
 @pytest.mark.parametrize("suite", SUITES)
 @pytest.mark.parametrize("outer", OUTER)
