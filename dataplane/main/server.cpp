@@ -8,67 +8,16 @@
 #include <algorithm>
 
 #include "dataplane/main/log.hpp"
+#include "dataplane/main/record_check.hpp"
 
 namespace trunkgate {
 namespace {
-
-// Counts in a record index arrays: a client's mistake must not become ours.
-result<void> check(const api::port_record& record) {
-  if (record.address_count > api::addresses_per_port)
-    return failure("port " + std::string(record.port.view()) + ": too many addresses");
-  if (record.driver > api::port_driver_kind::tunnel)
-    return failure("port " + std::string(record.port.view()) + ": unknown driver");
-  return {};
-}
-
-bool valid(std::span<const ip_range> ranges, std::size_t count) {
-  return std::ranges::all_of(ranges.first(count), [](const ip_range& range) {
-    const auto family = range.first.family;
-    return (family == ip_family::v4 || family == ip_family::v6) && range.valid();
-  });
-}
-
-result<void> check(const api::outer_header& outer) {
-  if (outer.ecn > api::ecn_mode::compatibility || outer.df > api::df_mode::clear)
-    return failure("unknown mode of the outer header");
-  if (std::ranges::any_of(outer.dscp, [](std::uint8_t dscp) { return dscp >= api::dscp_count; }))
-    return failure("a DSCP has six bits");
-  if (outer.flow_label > 0xf'ffff && outer.flow_label != api::flow_label_copy)
-    return failure("a flow label has 20 bits");
-  if (outer.hop_limit == 0) return failure("the outer hop limit must not be 0");
-  return {};
-}
-
-result<void> check(const api::sa_record& record) {
-  const auto refuse = [&](const char* why) {
-    return failure("tunnel " + std::string(record.tunnel.view()) + ": " + why);
-  };
-  if (static_cast<std::size_t>(record.suite) >= esp_suite_count) return refuse("unknown suite");
-  if (record.direction > api::sa_direction::inbound) return refuse("unknown direction");
-  if (record.mode > api::sa_mode::transport) return refuse("unknown mode");
-  if (record.mode == api::sa_mode::transport && record.tfc_padding != 0)
-    return refuse("padding for traffic flow confidentiality needs tunnel mode");
-  if (auto fine = check(record.outer); !fine) return refuse(fine.error().reason.c_str());
-  if (record.local_count > api::ranges_per_side || record.remote_count > api::ranges_per_side)
-    return refuse("too many selectors");
-  if (!valid(record.local_ranges, record.local_count) || !valid(record.remote_ranges, record.remote_count))
-    return refuse("a selector's addresses are not from a lower to a higher one of one family");
-  if (record.key_length != info(record.suite).key_material())
-    return refuse("the key has the wrong length for its suite");
-  if (record.spi < 256) return refuse("SPIs below 256 are reserved");
-  if (record.replay_window < 64 || record.replay_window > 65536)
-    return refuse("the replay window must be 64 to 65536 packets");
-  if (record.local.family == ip_family::none || record.local.family != record.remote.family)
-    return refuse("both ends must be of one address family");
-  return {};
-}
 
 template <class Record, class Into>
 result<void> take(const api::message& request, Into& into) {
   auto record = request.as<Record>();
   if (!record) return std::unexpected(record.error());
-  if constexpr (requires { check(*record); })
-    if (auto fine = check(*record); !fine) return fine;
+  if (auto fine = check(*record); !fine) return fine;
   into.push_back(*record);
   if constexpr (std::is_same_v<Record, api::sa_record>) wipe(&*record, sizeof *record);
   return {};
