@@ -261,7 +261,10 @@ void policy(stage_context& context, std::span<rte_mbuf* const> burst) noexcept {
     if (meta(burst[i]).ip_version == 0) continue;
     keys[i] = flow_key_of(burst[i]);
     if (meta(burst[i]).ingress == box_index) keys[i].egress = meta(burst[i]).egress;
-    keys[i].special = special_of(context.tables, burst[i], meta(burst[i]));
+    // Not written where it is none anyhow: the hash, which reads the key in large pieces, would wait for the small one.
+    if (const auto special = special_of(context.tables, burst[i], meta(burst[i])); special != special_packet::none)
+        [[unlikely]]
+      keys[i].special = special;
     hashes[i] = flow_cache::hash(keys[i]);
     context.flows.prefetch(hashes[i]);
   }
