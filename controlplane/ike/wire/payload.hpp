@@ -1,0 +1,151 @@
+// The payloads of IKEv2 as plain values (RFC 7296 3). Bytes are as on the wire; numbers are in host order.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <variant>
+#include <vector>
+
+#include "config/ike_proposal.hpp"
+#include "dataplane/core/ip.hpp"
+
+namespace trunkgate::ike {
+
+using bytes = std::vector<std::uint8_t>;
+using byte_view = std::span<const std::uint8_t>;
+
+enum class exchange_type : std::uint8_t {
+  ike_sa_init = 34,
+  ike_auth = 35,
+  create_child_sa = 36,
+  informational = 37,
+  ike_intermediate = 43,  // RFC 9242
+  ike_followup_ke = 44,   // RFC 9370
+};
+
+enum class payload_type : std::uint8_t {
+  none = 0,
+  sa = 33,
+  key_exchange = 34,
+  id_initiator = 35,
+  id_responder = 36,
+  certificate = 37,
+  certificate_request = 38,
+  authentication = 39,
+  nonce = 40,
+  notify = 41,
+  remove = 42,
+  vendor_id = 43,
+  ts_initiator = 44,
+  ts_responder = 45,
+  encrypted = 46,
+  configuration = 47,
+  eap = 48,
+  encrypted_fragment = 53,  // RFC 7383
+};
+
+enum class protocol_id : std::uint8_t { none = 0, ike = 1, ah = 2, esp = 3 };
+
+struct proposal {
+  std::uint8_t number = 1;
+  protocol_id protocol{};
+  bytes spi;                                 // none in the first IKE_SA_INIT
+  std::vector<transform_choice> transforms;  // in the sender's order
+  friend bool operator==(const proposal&, const proposal&) = default;
+};
+
+struct sa_payload {
+  std::vector<proposal> proposals;
+};
+struct key_exchange_payload {
+  std::uint16_t method = 0;
+  bytes data;
+};
+enum class id_type : std::uint8_t { ipv4 = 1, fqdn = 2, rfc822 = 3, ipv6 = 5, dn = 9, gn = 10, key_id = 11 };
+struct id_payload {
+  id_type type{};
+  bytes data;
+  friend bool operator==(const id_payload&, const id_payload&) = default;
+};
+inline constexpr std::uint8_t cert_x509 = 4, cert_crl = 7, cert_ocsp = 14, cert_hash_and_url = 12;
+struct certificate_payload {
+  std::uint8_t encoding = 0;
+  bytes data;
+};
+struct certificate_request_payload {
+  std::uint8_t encoding = 0;
+  bytes authorities;  // of X.509: SHA-1 hashes of the issuers' public keys
+};
+inline constexpr std::uint8_t auth_rsa = 1, auth_psk = 2, auth_ecdsa256 = 9, auth_ecdsa384 = 10, auth_ecdsa521 = 11,
+                              auth_null = 13, auth_signature = 14;
+struct authentication_payload {
+  std::uint8_t method = 0;
+  bytes data;
+};
+struct nonce_payload {
+  bytes data;
+};
+struct notify_payload {
+  std::uint16_t type = 0;
+  bytes data;
+  protocol_id protocol = protocol_id::none;
+  bytes spi;
+};
+struct delete_payload {
+  protocol_id protocol{};
+  std::vector<bytes> spis;  // none: the IKE SA itself
+};
+struct vendor_id_payload {
+  bytes data;
+};
+struct traffic_selector {
+  std::uint8_t protocol = 0;  // 0: any
+  // Of ICMP: type << 8 | code. First 65535 and last 0: OPAQUE (RFC 7296 3.13.1).
+  std::uint16_t first_port = 0, last_port = 65535;
+  ip_range addresses;
+  friend bool operator==(const traffic_selector&, const traffic_selector&) = default;
+};
+// `initiator` says which of the two it is: TSi or TSr; so with the ids.
+struct ts_payload {
+  bool initiator = false;
+  std::vector<traffic_selector> selectors;
+};
+struct id_of {
+  bool initiator = false;
+  id_payload id;
+};
+struct unknown_payload {  // known by number only; configuration and EAP payloads are such too
+  payload_type type{};
+  bool critical = false;
+};
+
+using payload = std::variant<sa_payload, key_exchange_payload, id_of, certificate_payload, certificate_request_payload,
+                             authentication_payload, nonce_payload, notify_payload, delete_payload, vendor_id_payload,
+                             ts_payload, unknown_payload>;
+using payloads = std::vector<payload>;
+
+// The first payload of a kind; nullptr: there is none.
+template <class Kind>
+[[nodiscard]] const Kind* find(const payloads& in) {
+  for (const auto& one : in)
+    if (const auto* found = std::get_if<Kind>(&one)) return found;
+  return nullptr;
+}
+[[nodiscard]] inline const notify_payload* find_notify(const payloads& in, std::uint16_t type) {
+  for (const auto& one : in)
+    if (const auto* found = std::get_if<notify_payload>(&one); found && found->type == type) return found;
+  return nullptr;
+}
+[[nodiscard]] inline const id_payload* find_id(const payloads& in, bool initiator) {
+  for (const auto& one : in)
+    if (const auto* found = std::get_if<id_of>(&one); found && found->initiator == initiator) return &found->id;
+  return nullptr;
+}
+[[nodiscard]] inline const ts_payload* find_ts(const payloads& in, bool initiator) {
+  for (const auto& one : in)
+    if (const auto* found = std::get_if<ts_payload>(&one); found && found->initiator == initiator) return found;
+  return nullptr;
+}
+
+}  // namespace trunkgate::ike
