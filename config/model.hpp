@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "config/ike_proposal.hpp"
 #include "dataplane/core/ip.hpp"
 #include "dataplane/core/suite.hpp"
 
@@ -98,7 +99,9 @@ struct child_settings {
   bool tfc_padding_to_mtu = false;
   outer_settings outer;
   lifetime_settings soft, hard;
-  manual_keying manual;
+  std::optional<manual_keying> manual;    // not given: keys come by IKE
+  std::vector<proposal_settings> esp;     // by IKE only: what is offered and taken, the preferred first
+  bool per_worker = false;                // by IKE only: one pair of SAs for each worker (RFC 9611)
 };
 
 struct udp_encapsulation_settings {
@@ -112,10 +115,48 @@ struct tunnel_interface_settings {
   std::vector<ip_prefix> addresses;  // with their host bits
 };
 
+enum class start_mode : std::uint8_t {
+  always,     // kept up for ever
+  on_demand,  // when a packet wants it
+  answer      // by the peer only
+};
+enum class revocation_check : std::uint8_t { off, soft, strict };
+
+// A post-quantum pre-shared key (RFC 8784).
+struct post_quantum_key_settings {
+  std::string id;
+  key_reference key;
+  bool required = true;
+};
+
+// How the tunnel's IKE SA is made and kept.
+struct ike_settings {
+  // Who we are and how we prove it: a certificate and its key, or the pre-shared key below.
+  std::string local_id;  // empty: the certificate's first name, or the local address
+  std::vector<std::string> certificate_files;  // PEM: ours, then intermediates; empty: pre-shared key
+  std::optional<key_reference> private_key;
+  // Who the peer must be.
+  std::string remote_id;                           // empty: whatever its certificate proves, or its address
+  std::vector<std::string> ca_files, crl_files;    // PEM; empty: pre-shared key
+  revocation_check revocation = revocation_check::soft;
+  std::optional<key_reference> psk;                // for both directions
+  std::optional<post_quantum_key_settings> post_quantum_key;
+
+  std::vector<proposal_settings> proposals;
+  std::uint64_t lifetime_seconds = 0;        // until the IKE SA is rekeyed
+  std::uint64_t reauthenticate_seconds = 0;  // 0: never
+  std::uint64_t liveness_seconds = 0;        // of silence, until the peer is asked; 0: never
+  start_mode start = start_mode::always;
+  bool mobike = true;
+  bool childless = false;           // RFC 6023: the IKE SA first, each child by CREATE_CHILD_SA
+  bool force_encapsulation = false;  // ESP in UDP although there is no NAT
+};
+
 struct tunnel_settings {
   std::string name;
-  ip_address local, peer;
-  udp_encapsulation_settings udp_encapsulation;
+  ip_address local, peer;  // by IKE, `local` none: the address that reaches the peer; `peer` none: any, it comes to us
+  udp_encapsulation_settings udp_encapsulation;  // with keys by hand only
+  std::optional<ike_settings> ike;               // not given: all children have keys by hand
   std::optional<tunnel_interface_settings> interface;
   std::vector<child_settings> children;
 };

@@ -203,7 +203,7 @@ class sa_checker {
   sa_checker(const configuration& config, report& to) : config_(config), to_(to), inbound_(to), outbound_(to) {}
 
   void check(const tunnel_settings& tunnel, const child_settings& child, const std::string& path) {
-    const auto& manual = child.manual;
+    const auto& manual = *child.manual;
     check_suite(manual, config_.gateway, path + ".manual.esp", to_);
     auto in = path + ".manual.in", out = path + ".manual.out";
     if (manual.in.spi != 0) inbound_.take(manual.in.spi, in + ".spi", "inbound SPI " + hexadecimal(manual.in.spi));

@@ -120,8 +120,8 @@ api::lifetime_limits limits_of(const lifetime_settings& limits) {
 void fill_child(api::sa_record& sa, const tunnel_settings& tunnel, const child_settings& child, std::uint32_t order) {
   sa.tunnel = api::name(tunnel.name);
   sa.child = api::name(child.name);
-  sa.suite = child.manual.suite;
-  sa.esn = child.manual.esn ? 1 : 0;
+  sa.suite = child.manual->suite;
+  sa.esn = child.manual->esn ? 1 : 0;
   sa.udp_encapsulation = tunnel.udp_encapsulation.enabled ? 1 : 0;
   sa.local_port = tunnel.udp_encapsulation.local_port;
   sa.remote_port = tunnel.udp_encapsulation.peer_port;
@@ -161,7 +161,7 @@ result<void> add_child(compiled& out, const configuration& config, const tunnel_
     return failure("tunnels." + tunnel.name + ".children." + child.name + ": at most " +
                    std::to_string(api::ranges_per_side) + " ranges a side are possible");
   for (auto direction : {api::sa_direction::outbound, api::sa_direction::inbound}) {
-    const auto& manual = direction == api::sa_direction::outbound ? child.manual.out : child.manual.in;
+    const auto& manual = direction == api::sa_direction::outbound ? child.manual->out : child.manual->in;
     auto& sa = out.sas.emplace_back();
     fill_child(sa, tunnel, child, order);
     sa.direction = direction;
@@ -172,7 +172,7 @@ result<void> add_child(compiled& out, const configuration& config, const tunnel_
   auto& outbound = out.sas[out.sas.size() - 2];
   // One key in both directions lets a peer's packets be played back to it, and a counter mode's nonces meet.
   if (inbound.key == outbound.key) {
-    return failure(child.manual.in.key.path + ": is the same key as " + child.manual.out.key.path +
+    return failure(child.manual->in.key.path + ": is the same key as " + child.manual->out.key.path +
                    ": one key must not serve both directions");
   }
   return {};

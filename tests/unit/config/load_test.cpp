@@ -61,11 +61,11 @@ TEST(load, reads_values_and_fills_in_defaults) {
   EXPECT_EQ(child.replay_window, 4096u);
   EXPECT_EQ(child.protocol, -1);
   EXPECT_EQ(child.local_ports, number_range{});
-  EXPECT_EQ(child.manual.suite, esp_suite::aes256cbc_sha256);
-  EXPECT_TRUE(child.manual.esn);
-  EXPECT_EQ(child.manual.out.spi, 0x1001u);
-  EXPECT_EQ(child.manual.in.key.name, "in.key");
-  EXPECT_EQ(child.manual.in.key.path, "tunnels.branch.children.net.manual.in.key");
+  EXPECT_EQ(child.manual->suite, esp_suite::aes256cbc_sha256);
+  EXPECT_TRUE(child.manual->esn);
+  EXPECT_EQ(child.manual->out.spi, 0x1001u);
+  EXPECT_EQ(child.manual->in.key.name, "in.key");
+  EXPECT_EQ(child.manual->in.key.path, "tunnels.branch.children.net.manual.in.key");
   EXPECT_EQ(config.policies.at(0).action, rule_action::bypass);
   EXPECT_FALSE(config.policies[0].both_ways);
 }
