@@ -99,9 +99,9 @@ struct child_settings {
   bool tfc_padding_to_mtu = false;
   outer_settings outer;
   lifetime_settings soft, hard;
-  std::optional<manual_keying> manual;    // not given: keys come by IKE
-  std::vector<proposal_settings> esp;     // by IKE only: what is offered and taken, the preferred first
-  bool per_worker = false;                // by IKE only: one pair of SAs for each worker (RFC 9611)
+  std::optional<manual_keying> manual;  // not given: keys come by IKE
+  std::vector<proposal_settings> esp;   // by IKE only: what is offered and taken, the preferred first
+  bool per_worker = false;              // by IKE only: one pair of SAs for each worker (RFC 9611)
 };
 
 struct udp_encapsulation_settings {
@@ -132,14 +132,14 @@ struct post_quantum_key_settings {
 // How the tunnel's IKE SA is made and kept.
 struct ike_settings {
   // Who we are and how we prove it: a certificate and its key, or the pre-shared key below.
-  std::string local_id;  // empty: the certificate's first name, or the local address
+  std::string local_id;                        // empty: the certificate's first name, or the local address
   std::vector<std::string> certificate_files;  // PEM: ours, then intermediates; empty: pre-shared key
   std::optional<key_reference> private_key;
   // Who the peer must be.
-  std::string remote_id;                           // empty: whatever its certificate proves, or its address
-  std::vector<std::string> ca_files, crl_files;    // PEM; empty: pre-shared key
+  std::string remote_id;                         // empty: whatever its certificate proves, or its address
+  std::vector<std::string> ca_files, crl_files;  // PEM; empty: pre-shared key
   revocation_check revocation = revocation_check::soft;
-  std::optional<key_reference> psk;                // for both directions
+  std::optional<key_reference> psk;  // for both directions
   std::optional<post_quantum_key_settings> post_quantum_key;
 
   std::vector<proposal_settings> proposals;
@@ -148,7 +148,7 @@ struct ike_settings {
   std::uint64_t liveness_seconds = 0;        // of silence, until the peer is asked; 0: never
   start_mode start = start_mode::always;
   bool mobike = true;
-  bool childless = false;           // RFC 6023: the IKE SA first, each child by CREATE_CHILD_SA
+  bool childless = false;            // RFC 6023: the IKE SA first, each child by CREATE_CHILD_SA
   bool force_encapsulation = false;  // ESP in UDP although there is no NAT
 };
 

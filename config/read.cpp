@@ -200,7 +200,8 @@ child_settings read_child(const std::string& name, const object_reader& in) {
                        .outer = read_outer(in.inner("outer")),
                        .soft = read_limits(lifetime.inner("soft")),
                        .hard = read_limits(lifetime.inner("hard")),
-                       .manual = read_manual(in.inner("manual"))};
+                       .manual = read_manual(in.inner("manual")),
+                       .esp = {}};
   return child;
 }
 
@@ -221,6 +222,7 @@ tunnel_settings read_tunnel(const std::string& name, const object_reader& in) {
                          .local = in.address("local"),
                          .peer = in.address("peer"),
                          .udp_encapsulation = {},
+                         .ike = {},
                          .interface = {},
                          .children = {}};
   auto ports = in.inner("udp_encapsulation");

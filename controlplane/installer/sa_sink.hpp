@@ -49,8 +49,8 @@ struct child_sa {
   child_mode mode = child_mode::tunnel;
   sa_path path;
   sa_selectors selectors;
-  lifetime_settings soft, hard;          // with jitter applied; 0: no limit
-  std::optional<std::uint16_t> worker;   // the outbound SA is for this worker's packets (RFC 9611)
+  lifetime_settings soft, hard;         // with jitter applied; 0: no limit
+  std::optional<std::uint16_t> worker;  // the outbound SA is for this worker's packets (RFC 9611)
   secret inbound_key, outbound_key;
 };
 

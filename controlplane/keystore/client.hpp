@@ -58,6 +58,7 @@ class keystore {
 };
 
 // Connects to the key process at `socket_path`, and again when it was restarted. Calls fail meanwhile, with a reason.
-[[nodiscard]] std::unique_ptr<keystore> connect_keystore(boost::asio::any_io_executor executor, std::string socket_path);
+[[nodiscard]] std::unique_ptr<keystore> connect_keystore(boost::asio::any_io_executor executor,
+                                                         std::string socket_path);
 
 }  // namespace trunkgate

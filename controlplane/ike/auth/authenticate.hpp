@@ -29,10 +29,10 @@ struct signing_choice {
   signature_scheme scheme{};
   std::uint8_t method = auth_signature;
 };
-[[nodiscard]] result<signing_choice> choose_signature(byte_view public_key, const std::vector<std::uint16_t>& peer_hashes,
-                                                      bool legacy);
-// The AUTH payload's data around a signature: with method 14 the AlgorithmIdentifier in front (RFC 7427 3); with 9 to 11
-// the raw r | s (RFC 4754).
+[[nodiscard]] result<signing_choice> choose_signature(byte_view public_key,
+                                                      const std::vector<std::uint16_t>& peer_hashes, bool legacy);
+// The AUTH payload's data around a signature: with method 14 the AlgorithmIdentifier in front (RFC 7427 3); with 9 to
+// 11 the raw r | s (RFC 4754).
 [[nodiscard]] result<bytes> wrap_signature(const signing_choice& choice, byte_view signature);
 
 // Checks AUTH made with the certificate's key over `octets`. The reason says what failed in words for the operator.
@@ -63,21 +63,21 @@ class trust_anchors {
 };
 
 struct chain_input {
-  std::vector<bytes> certificates;    // as received, the peer's own first; DER
-  std::vector<bytes> crls;            // received in CERT payloads
-  std::vector<bytes> ocsp_responses;  // stapled (RFC 4806)
-  id_payload claimed;                 // the peer's ID payload
-  std::optional<id_payload> expected; // what the configuration asks for; none: whatever the certificate proves
+  std::vector<bytes> certificates;     // as received, the peer's own first; DER
+  std::vector<bytes> crls;             // received in CERT payloads
+  std::vector<bytes> ocsp_responses;   // stapled (RFC 4806)
+  id_payload claimed;                  // the peer's ID payload
+  std::optional<id_payload> expected;  // what the configuration asks for; none: whatever the certificate proves
   revocation_mode revocation = revocation_mode::soft;
   std::chrono::system_clock::time_point now;
 };
 
 struct verified_peer {
-  std::string subject;              // "CN=dc.example, O=Example"
-  std::vector<std::string> path;    // subjects, from the peer's up to the anchor
+  std::string subject;                              // "CN=dc.example, O=Example"
+  std::vector<std::string> path;                    // subjects, from the peer's up to the anchor
   std::chrono::system_clock::time_point not_after;  // the earliest of the path
-  std::string revocation;           // "not revoked (CRL of ...)", "nothing is known", ...
-  bytes certificate;                // DER of the peer's own
+  std::string revocation;                           // "not revoked (CRL of ...)", "nothing is known", ...
+  bytes certificate;                                // DER of the peer's own
   // Set when the clock was not trusted (before the programme was built) and dates were therefore not judged.
   bool dates_not_judged = false;
 };

@@ -31,7 +31,8 @@ class message_cipher {
   // Appends the body to `message`, which holds everything in front of it with final lengths. `number` makes the IV of
   // AEAD ciphers and must never come twice with one key; CBC takes a random IV.
   void seal(std::vector<std::uint8_t>& message, byte_view plain, std::uint64_t number) const;
-  // The payloads that were inside. `message` is the whole datagram. No reason is told apart: authentication comes first.
+  // The payloads that were inside. `message` is the whole datagram. No reason is told apart: authentication comes
+  // first.
   [[nodiscard]] result<std::vector<std::uint8_t>> open(byte_view message, std::size_t body_offset) const;
 
  private:

@@ -1,4 +1,5 @@
-// IKE messages to and from bytes. What is parsed here comes from anybody: every length is checked, and the limits below hold.
+// IKE messages to and from bytes. What is parsed here comes from anybody: every length is checked, and the limits below
+// hold.
 #pragma once
 
 #include <cstdint>
@@ -63,8 +64,8 @@ struct payload_chain {
 [[nodiscard]] payload_chain encode_payloads(const payloads& all);
 // A message in clear.
 [[nodiscard]] bytes encode_message(const header& head, const payloads& all);
-// The header and the generic header of SK (or of SKF with its fragment header), with all lengths as if `body_size` octets
-// of IV, ciphertext and ICV followed: what AEAD authenticates (RFC 5282 5.1).
+// The header and the generic header of SK (or of SKF with its fragment header), with all lengths as if `body_size`
+// octets of IV, ciphertext and ICV followed: what AEAD authenticates (RFC 5282 5.1).
 [[nodiscard]] bytes encode_encrypted_front(const header& head, payload_type first_inside, std::size_t body_size,
                                            std::uint16_t fragment = 0, std::uint16_t fragments = 0);
 // The body of one payload, without its generic header: what AUTH is computed over (IDi' and IDr', RFC 7296 2.15).
