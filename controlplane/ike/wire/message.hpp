@@ -61,6 +61,8 @@ struct payload_chain {
   payload_type first = payload_type::none;
   bytes data;
 };
+// All encoders: what is put in must fit, a payload in 65535 octets with its generic header, and so the message. Whoever
+// takes large data from a configuration (certificates) checks that first.
 [[nodiscard]] payload_chain encode_payloads(const payloads& all);
 // A message in clear.
 [[nodiscard]] bytes encode_message(const header& head, const payloads& all);
