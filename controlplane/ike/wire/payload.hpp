@@ -100,9 +100,9 @@ struct nonce_payload {
 };
 struct notify_payload {
   std::uint16_t type = 0;
-  bytes data;
+  bytes data{};
   protocol_id protocol = protocol_id::none;
-  bytes spi;
+  bytes spi{};
   friend bool operator==(const notify_payload&, const notify_payload&) = default;
 };
 struct delete_payload {
