@@ -148,9 +148,11 @@ result<secret> diffie_hellman(const key_exchange_method& method, EVP_PKEY_CTX& c
   openssl::scratch shared(method.shared);
   auto size = shared.size();
   // The peer's value has been checked above: OpenSSL's own check multiplies by the group's order once more.
-  if (EVP_PKEY_derive_set_peer_ex(&context, peer.get(), 0) != 1 ||
-      EVP_PKEY_derive(&context, shared.data(), &size) != 1 || size != shared.size() || trivial(shared))
-    return failure(prefix(method) + "the peer's value gives a trivial secret");  // RFC 7748 6, RFC 8031 5
+  const bool derived = EVP_PKEY_derive_set_peer_ex(&context, peer.get(), 0) == 1 &&
+                       EVP_PKEY_derive(&context, shared.data(), &size) == 1 && size == shared.size();
+  // RFC 7748 6. On an ECP curve zero is the coordinate of two good points.
+  if (!derived || (method.family == method_family::montgomery && trivial(shared)))
+    return failure(prefix(method) + "the peer's value gives a trivial secret");
   return secret(shared);
 }
 
