@@ -20,7 +20,7 @@ MAY_INCLUDE = {
     "dataplane/pipeline": [*DATAPLANE, "drivers/port"],
     "controlplane/ike": ["dataplane/core", "config", "controlplane/keystore"],
     "controlplane/sip": ["dataplane/core", "config", "controlplane/keystore"],
-    "controlplane/keystore": ["dataplane/core"],
+    "controlplane/keystore": ["dataplane/core", "config"],
     "controlplane/policy": CONTROL,
     # What policy compiles is what the installer sends and what `trunkgate check` tries.
     "controlplane/installer": [*CONTROL, "controlplane/policy"],
