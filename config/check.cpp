@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "config/report.hpp"
 #include "config/scalar.hpp"
 #include "config/table.hpp"
@@ -15,9 +17,9 @@ class checker {
   explicit checker(report& to) : to_(to) {}
 
   void object(const node& at, const object_schema& schema, const std::string& path) const {
-    if (schema.secret_reference && at.what != node::kind::map) return refuse_secret(path);
+    if (holds_secret(schema) && at.what != node::kind::map) return refuse_secret(path);
     if (at.what != node::kind::map && at.what != node::kind::empty)
-      return to_.error(path, "must be a map: " + keys_of(schema));
+      return to_.error(path, "must be a map: " + keys_of(schema), as_first_field(at, schema));
     for (const auto& entry : at.entries) {
       const auto* field = schema.find(entry.key.text);
       if (field == nullptr)
@@ -32,6 +34,20 @@ class checker {
   }
 
  private:
+  // What stands in place of such a map may be the key itself.
+  static bool holds_secret(const object_schema& schema) {
+    return schema.secret_reference || std::ranges::any_of(schema.fields, [](const field_schema& field) {
+             return field.required && field.value.object != nullptr && field.value.object->secret_reference;
+           });
+  }
+
+  // A lone value is mostly that of the first field: "local: 203.0.113.2".
+  static std::string as_first_field(const node& at, const object_schema& schema) {
+    const auto& first = schema.fields.front();
+    if (at.what != node::kind::scalar || first.value.form != value_form::scalar) return {};
+    return "{ " + std::string(first.key) + ": " + at.text + " }";
+  }
+
   static std::string keys_of(const object_schema& schema) {
     std::string out;
     for (const auto& field : schema.fields) out += (out.empty() ? "" : ", ") + std::string(field.key);
@@ -64,6 +80,8 @@ class checker {
       case value_form::scalar: return scalar(at, schema.scalar, path);
       case value_form::object: return object(at, *schema.object, path);
       case value_form::list: return list(at, schema, path);
+      case value_form::object_or_list:
+        return at.what == node::kind::list ? list(at, schema, path) : object(at, *schema.object, path);
       case value_form::scalar_or_list:
         return at.what == node::kind::list ? list(at, schema, path) : scalar(at, schema.scalar, path);
       case value_form::named_objects: return named_objects(at, schema, path);

@@ -47,11 +47,12 @@ struct proposal_settings {
   bool legacy = false;  // has a transform that only `gateway.legacy` allows
 };
 
-// "ENCRYPTION[-INTEGRITY][-PRF]-KE[-ke1_METHOD...]". A PRF that is not said follows from the integrity algorithm. The
-// reason of an error names the part that is unknown or missing.
+// "ENCRYPTION[-INTEGRITY][-PRF]-KE[-ke1_METHOD...]", several words of a kind if any of them will do. A PRF that is not
+// said follows from the integrity algorithm. The reason of an error names the part that is unknown or missing, and says
+// behind "; " what to write instead.
 [[nodiscard]] result<proposal_settings> parse_ike_proposal(std::string_view word);
 // "SUITE[-KE][-ke1_METHOD...][-esn|-noesn]", SUITE a name of esp_suite. Without -esn or -noesn both will do, extended
-// numbers preferred.
+// numbers preferred. Without KE the child's keys come from the IKE SA's alone (no perfect forward secrecy).
 [[nodiscard]] result<proposal_settings> parse_esp_proposal(std::string_view word);
 
 // What operators call it: "aes256gcm16", "prfsha384", "x25519", "mlkem768", "esn"; "1234" what has no name.

@@ -1,5 +1,7 @@
 #include "config/report.hpp"
 
+#include <algorithm>
+
 #include "config/scalar.hpp"
 
 namespace trunkgate {
@@ -33,6 +35,16 @@ report::spot report::locate(std::string_view path) const {
     path.remove_prefix(end == std::string_view::npos ? path.size() : end);
   }
   return found;
+}
+
+bool report::stands(std::string_view path) const {
+  const node* at = &root_;
+  while (at != nullptr && !path.empty()) {
+    const auto end = std::min(path.find('.'), path.size());
+    at = at->find(path.substr(0, end));
+    path.remove_prefix(std::min(end + 1, path.size()));
+  }
+  return at != nullptr;
 }
 
 std::string report::line_of(const std::string& path) const { return "line " + std::to_string(locate(path).at.line); }

@@ -31,6 +31,8 @@ class report {
   [[nodiscard]] bool has_errors() const { return !wrong_.empty(); }
   [[nodiscard]] bool is_wrong(const std::string& path) const { return wrong_.contains(path); }
   [[nodiscard]] const std::string& file() const { return file_; }
+  // Whether the file has something at `path`, which names keys only.
+  [[nodiscard]] bool stands(std::string_view path) const;
   [[nodiscard]] std::string line_of(const std::string& path) const;  // "line 12"
   [[nodiscard]] std::vector<diagnostic> take() { return std::move(diagnostics_); }
 
@@ -57,6 +59,9 @@ void check_document(const node& root, report& to);
 // What no single value can say: names that must exist, things that exclude each other, SAs that collide.
 void validate(const configuration& config, report& to);
 void validate_policies(const configuration& config, report& to);
+void validate_ike(const configuration& config, report& to);
+// Warns of what every user of this machine can read or change.
+void check_key_file(const key_reference& key, const std::string& directory, report& to);
 // Selectors of children and rules alike: `icmp` must be a message of the protocol of the object at `path`.
 void check_icmp(const std::string& icmp, std::int16_t protocol, const std::string& path, report& to);
 [[nodiscard]] inline bool has_ports(std::int16_t protocol) {

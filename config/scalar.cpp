@@ -4,6 +4,7 @@
 #include <charconv>
 #include <vector>
 
+#include "config/ike_proposal.hpp"
 #include "config/selector_words.hpp"
 
 namespace trunkgate {
@@ -71,6 +72,15 @@ std::optional<scalar_problem> check_word(const scalar_schema& schema, std::strin
   return scalar_problem{"unknown value " + quoted(text), guess};
 }
 
+// The parser says behind a semicolon what to write instead.
+std::optional<scalar_problem> check_proposal(const result<proposal_settings>& proposal) {
+  if (proposal) return std::nullopt;
+  const std::string& reason = proposal.error().reason;
+  const auto at = reason.rfind("; ");
+  if (at == std::string::npos) return scalar_problem{reason, ""};
+  return scalar_problem{reason.substr(0, at), reason.substr(at + 2)};
+}
+
 // Whether the protocol knows the name is for validate() to say.
 std::optional<scalar_problem> check_icmp(std::string_view text) {
   if (std::ranges::contains(icmp_words(), text) || find_icmp(text, 1)) return std::nullopt;
@@ -117,6 +127,8 @@ std::optional<scalar_problem> check_scalar(const scalar_schema& schema, std::str
     case scalar_syntax::quantity:
       if (!parse_quantity(text)) return scalar_problem{quoted(text) + " is no quantity", "1000, or 900M"};
       return std::nullopt;
+    case scalar_syntax::ike_proposal: return check_proposal(parse_ike_proposal(text));
+    case scalar_syntax::esp_proposal: return check_proposal(parse_esp_proposal(text));
   }
   return std::nullopt;
 }

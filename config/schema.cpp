@@ -41,7 +41,18 @@ constexpr words copy[] = {"copy"};
 constexpr words ecn_modes[] = {"normal", "compatibility"};
 constexpr words df_modes[] = {"copy", "set", "clear"};
 constexpr words protocols[] = {"any", "tcp", "udp", "icmp", "ipv6-icmp", "sctp"};
+constexpr words never[] = {"never"};
+constexpr words off[] = {"off"};
+constexpr words revocations[] = {"off", "soft", "strict"};
+constexpr words encapsulations[] = {"auto", "always"};
+constexpr words starts[] = {"always", "on-demand", "answer"};
 constexpr words actions[] = {"bypass", "discard", "protect"};
+
+// Hybrid first: as good as x25519 today, and safe from whoever records now and decrypts later. ecp256 is for peers
+// without Curve25519.
+constexpr std::string_view default_ike_proposals =
+    "aes256gcm16-prfsha384-x25519-ke1_mlkem768, aes256gcm16-prfsha384-x25519, aes128gcm16-prfsha256-x25519, "
+    "aes256gcm16-prfsha384-ecp384, aes128gcm16-prfsha256-ecp256, aes256-sha256-x25519, aes128-sha256-ecp256";
 
 constexpr value_schema word(std::span<const words> list) {
   return {.scalar = {.syntax = scalar_syntax::word, .words = list}};
@@ -59,6 +70,9 @@ constexpr value_schema list_of(scalar_syntax syntax, std::size_t limit) {
 }
 constexpr value_schema one_or_more(scalar_syntax syntax) {
   return {.form = value_form::scalar_or_list, .scalar = {.syntax = syntax}};
+}
+constexpr value_schema one_or_more(const object_schema& what, std::size_t limit) {
+  return {.form = value_form::object_or_list, .object = &what, .limit = limit};
 }
 constexpr value_schema list_of(const object_schema& what) { return {.form = value_form::list, .object = &what}; }
 constexpr value_schema named(const object_schema& what, std::int64_t name_length = 63, std::size_t limit = 0) {
@@ -79,7 +93,8 @@ constexpr field_schema gateway_fields[] = {
     {"flow_entries", number(64, 16777216), false, "65536", "Entries of each worker's flow cache."},
     {"lab", word(truth), false, "false",
      "Allows what belongs into a lab only: counter modes with keys by hand, of which RFC 8221 warns."},
-    {"legacy", word(truth), false, "false", "Allows suites for old peers that are broken by now: 3DES."},
+    {"legacy", word(truth), false, "false",
+     "Allows what old peers need and is broken by now: 3DES; by IKE also SHA-1 and modp1024."},
 };
 constexpr object_schema gateway_schema{"The gateway as a whole. A change takes a restart of the data plane.",
                                        gateway_fields};
@@ -122,6 +137,22 @@ constexpr object_schema key_schema{
     "Where the key is: exactly one of these. The key itself never stands in the configuration. It is the suite's key "
     "material in hexadecimal: the cipher's key, then the salt (counter modes), then the authentication key.",
     key_fields, true};
+
+// The same references to a key of another form.
+constexpr field_schema secret_fields[] = {
+    {"file", simple(scalar_syntax::text, 4095), false, "", "A file, from the configuration's folder on."},
+    {"env", simple(scalar_syntax::text, 255), false, "", "An environment variable."},
+    {"credential", simple(scalar_syntax::name, 255), false, "",
+     "A systemd credential: a file of that name in `$CREDENTIALS_DIRECTORY`."},
+};
+constexpr object_schema private_key_schema{
+    "Where the private key is: exactly one of these. PEM, without a passphrase: RSA, ECDSA, Ed25519 or Ed448.",
+    secret_fields, true};
+constexpr object_schema psk_schema{
+    "Where the pre-shared key is: exactly one of these. It is text, of which blanks and line breaks at the end do not "
+    "count, or hexadecimal digits behind `0x`, or Base64 behind `0s`; at least 16 random bytes (`openssl rand -hex "
+    "32`).",
+    secret_fields, true};
 
 constexpr field_schema manual_sa_fields[] = {
     {"spi", number(256, 4294967295, {}, "0 to 255 are reserved (RFC 4303 2.1)"), true, "",
@@ -171,16 +202,18 @@ constexpr field_schema lifetime_fields[] = {
     {"soft", object(limits_schema), false, "", "An event tells that the SA should be replaced."},
     {"hard", object(limits_schema), false, "", "The SA stops: it carries nothing any more."},
 };
-constexpr object_schema lifetime_schema{"How long each of the child's SAs lives (RFC 4301 4.4.2.1).", lifetime_fields};
+constexpr object_schema lifetime_schema{
+    "How long each of the child's SAs lives (RFC 4301 4.4.2.1). By IKE, the SAs are rekeyed at the soft limit, which "
+    "is "
+    "`time: 1h` if no time is said; of each kind a hard limit that is not said comes 10 % later.",
+    lifetime_fields};
 
 constexpr field_schema child_fields[] = {
     {"mode", word(modes), false, "tunnel",
      "ESP tunnel mode, or transport mode between the gateway itself and the peer itself."},
     {"local", list_of(scalar_syntax::range, 8), false, "",
-     "What is protected on this side: 1 to 8 prefixes or ranges. Not given: the tunnel's `local` in transport mode, "
-     "everything "
-     "in "
-     "a tunnel with an interface."},
+     "What is protected on this side: 1 to 8 prefixes or ranges. Not given: the tunnel's `local.address` in transport "
+     "mode, everything in a tunnel with an interface."},
     {"remote", list_of(scalar_syntax::range, 8), false, "",
      "What is protected behind the peer: 1 to 8 prefixes or ranges. Not given: as with `local`."},
     {"protocol", number(0, 255, protocols), false, "any", "Protects this upper-layer protocol only: a name or number."},
@@ -197,8 +230,17 @@ constexpr field_schema child_fields[] = {
      "Traffic flow confidentiality (RFC 4303 2.7): inner packets are padded to so many bytes, or to what fits the "
      "path."},
     {"outer", object(outer_schema), false, "", "The outer header."},
-    {"lifetime", object(lifetime_schema), false, "", "When the SAs are to be replaced, and when they stop."},
-    {"manual", object(manual_schema), true, "", "The keys."},
+    {"lifetime",
+     {.form = value_form::scalar_or_object, .scalar = {.syntax = scalar_syntax::duration}, .object = &lifetime_schema},
+     false,
+     "",
+     "When the SAs are to be replaced, and when they stop. `1h` is `soft: { time: 1h }`."},
+    {"esp", list_of(scalar_syntax::esp_proposal, 16), false, "aes256gcm16-x25519",
+     "By IKE: what is offered and taken, the preferred first: a suite as for `manual`, then a key exchange for perfect "
+     "forward secrecy (none: without it), then `-ke1_METHOD`, then `-esn` or `-noesn` (neither: both will do)."},
+    {"per_worker", word(truth), false, "false",
+     "By IKE: one pair of SAs for each worker (RFC 9611), so that one tunnel can use several cores."},
+    {"manual", object(manual_schema), false, "", "Keys by hand; not given: they come by IKE."},
 };
 constexpr object_schema child_schema{
     "What the tunnel protects: one pair of SAs each, by name. Where selectors overlap, the child that stands first has "
@@ -216,20 +258,88 @@ constexpr object_schema interface_schema{
     "(route-based), whatever its addresses.",
     interface_fields};
 
+constexpr field_schema pem_fields[] = {
+    {"file", simple(scalar_syntax::text, 4095), true, "", "PEM, from the configuration's folder on."},
+};
+constexpr object_schema certificate_schema{"Ours, and then intermediate ones up to what the peer trusts.", pem_fields};
+constexpr object_schema ca_schema{"Certificates of the authorities that may vouch for the peer.", pem_fields};
+constexpr object_schema crl_schema{"Revocation lists of these authorities.", pem_fields};
+
+constexpr field_schema local_fields[] = {
+    {"address", simple(scalar_syntax::address), false, "",
+     "The gateway's outer address. By IKE it may be left out: the one that reaches the peer."},
+    {"id", simple(scalar_syntax::text, 255), false, "",
+     "Who we say we are: `hq.example`, `hq@example.org`, an address, `CN=hq, O=Example`, or `keyid:0a0b`. Not given: "
+     "the "
+     "certificate's first DNS name, or the address."},
+    {"certificate", one_or_more(certificate_schema, 8), false, "", "Our certificate."},
+    {"key", object(private_key_schema), false, "", "The certificate's private key."},
+};
+constexpr object_schema local_schema{"This end of the tunnel.", local_fields};
+
+constexpr field_schema remote_fields[] = {
+    {"id", simple(scalar_syntax::text, 255), false, "",
+     "Who the peer must be, as with `local.id`. Not given: whatever its certificate proves; with a pre-shared key, its "
+     "address."},
+    {"ca", one_or_more(ca_schema, 16), false, "", "Who must have signed the peer's certificate."},
+    {"crl", one_or_more(crl_schema, 16), false, "", "What is revoked, beside what the peer and OCSP say."},
+    {"revocation", word(revocations), false, "soft",
+     "`soft`: a revoked certificate is refused. `strict`: so is one of which nothing can be found out. `off`: nobody "
+     "asks."},
+};
+constexpr object_schema remote_schema{"Who the peer must prove to be. Tunnels by IKE only.", remote_fields};
+
+constexpr field_schema post_quantum_fields[] = {
+    {"id", simple(scalar_syntax::text, 255), true, "", "What both ends call it."},
+    {"key", object(psk_schema), true, "", "Where the key is."},
+    {"required", word(truth), false, "true", "Without it there is no tunnel."},
+};
+constexpr object_schema post_quantum_schema{
+    "A post-quantum pre-shared key (RFC 8784), mixed into keys that are exchanged and proved as without it.",
+    post_quantum_fields};
+
+constexpr field_schema ike_fields[] = {
+    {"proposals", list_of(scalar_syntax::ike_proposal, 16), false, default_ike_proposals,
+     "What is offered and taken, the preferred first: encryption, integrity algorithm (not with gcm16 and "
+     "chacha20poly1305), PRF, key exchange, and `-ke1_METHOD` to `-ke7_METHOD` for more of them (RFC 9370)."},
+    {"lifetime", simple(scalar_syntax::duration), false, "4h", "The IKE SA is rekeyed before it is that old."},
+    {"reauthenticate", simple(scalar_syntax::duration, 0, never), false, "never",
+     "Identities are proved anew before the IKE SA is that old, make before break."},
+    {"liveness", simple(scalar_syntax::duration, 0, off), false, "30s",
+     "The peer is asked whether it lives when nothing came from it for so long."},
+    {"mobike", word(truth), false, "true", "Addresses may change under the tunnel (RFC 4555); tunnel mode only."},
+    {"childless", word(truth), false, "false",
+     "The IKE SA first and each child by an exchange of its own (RFC 6023): a child's key exchange is tried at once."},
+    {"encapsulation", word(encapsulations), false, "auto",
+     "ESP in UDP: `auto` where there is a NAT in between, `always` also where there is none."},
+    {"post_quantum_key", object(post_quantum_schema), false, "", "Not given: none is used."},
+};
+constexpr object_schema ike_schema{"How the IKE SA is made and kept. Tunnels by IKE only.", ike_fields};
+
 constexpr field_schema tunnel_fields[] = {
-    {"local", simple(scalar_syntax::address), true, "", "The gateway's outer address."},
-    {"peer", simple(scalar_syntax::address), true, "", "The peer's outer address."},
+    {"local", object(local_schema), false, "", "This end: its address, and how it proves who it is."},
+    {"peer", simple(scalar_syntax::address, 0, any), true, "",
+     "The peer's outer address. `any`: it comes to us from wherever it is; by IKE only."},
+    {"remote", object(remote_schema), false, "", "Who the peer must be."},
+    {"psk", object(psk_schema), false, "", "A pre-shared key for both directions, instead of certificates."},
+    {"ike", object(ike_schema), false, "", "The IKE SA."},
+    {"start", word(starts), false, "always",
+     "`always`: kept up for ever. `on-demand`: when a packet wants it. `answer`: by the peer only, as with `peer: "
+     "any`."},
     {"udp_encapsulation",
      {.form = value_form::scalar_or_object,
       .scalar = {.syntax = scalar_syntax::word, .words = truth},
       .object = &encapsulation_schema},
      false,
      "false",
-     "ESP in UDP (RFC 3948), where a NAT is in between. `true`: port 4500 on both sides."},
+     "With keys by hand: ESP in UDP (RFC 3948), where a NAT is in between. `true`: port 4500 on both sides."},
     {"interface", object(interface_schema), false, "", "Not given: the children's selectors say what goes through it."},
     {"children", named(child_schema), true, "", "What it protects."},
 };
-constexpr object_schema tunnel_schema{"IPsec tunnels, by name.", tunnel_fields};
+constexpr object_schema tunnel_schema{
+    "IPsec tunnels, by name. Their keys come by IKE, or by hand where the children have `manual`. By IKE a tunnel has "
+    "either `psk`, or `local.certificate`, `local.key` and `remote.ca`.",
+    tunnel_fields};
 
 constexpr field_schema policy_fields[] = {
     {"name", simple(scalar_syntax::name, 63), true, "", "The rule's name in output."},

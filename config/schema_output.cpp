@@ -32,6 +32,8 @@ std::string syntax_of(const scalar_schema& schema) {
     case scalar_syntax::dscp: return "DSCP";
     case scalar_syntax::duration: return "duration";
     case scalar_syntax::quantity: return "quantity";
+    case scalar_syntax::ike_proposal:
+    case scalar_syntax::esp_proposal: return "proposal";
   }
   return "";
 }
@@ -45,7 +47,8 @@ std::string describe(const scalar_schema& schema) {
 }
 
 std::string plural(const std::string& syntax) {
-  return syntax == "prefix or range" ? "prefixes and ranges" : syntax + "es";
+  if (syntax == "prefix or range") return "prefixes and ranges";
+  return syntax + (syntax.ends_with('x') ? "es" : "s");
 }
 
 std::string describe(const value_schema& value) {
@@ -55,6 +58,7 @@ std::string describe(const value_schema& value) {
       return value.object != nullptr ? "list, below" : "list of " + plural(syntax_of(value.scalar));
     case value_form::scalar_or_list: return describe(value.scalar) + ", or a list of them";
     case value_form::object: return "map, below";
+    case value_form::object_or_list: return "map, below, or a list of them";
     case value_form::named_objects: return "map by name, below";
     case value_form::scalar_or_object: return describe(value.scalar) + ", or a map, below";
   }
@@ -127,6 +131,8 @@ json scalar_json(const scalar_schema& schema) {
       syntax = {
           {"anyOf", {{{"type", "integer"}, {"minimum", 1}}, {{"type", "string"}, {"pattern", "^[0-9]+[KMGT]?$"}}}}};
       break;
+    case scalar_syntax::ike_proposal:
+    case scalar_syntax::esp_proposal: syntax = {{"type", "string"}, {"pattern", "^[a-z0-9_]+(-[a-z0-9_]+)*$"}}; break;
   }
   if (words.is_null()) return syntax;
   return {{"anyOf", json::array({words, syntax})}};
@@ -138,6 +144,9 @@ json value_json(const value_schema& value) {
   switch (value.form) {
     case value_form::scalar: return scalar_json(value.scalar);
     case value_form::object: return object_json(*value.object);
+    case value_form::object_or_list:
+      return {{"anyOf", json::array({object_json(*value.object),
+                                     {{"type", "array"}, {"minItems", 1}, {"items", object_json(*value.object)}}})}};
     case value_form::scalar_or_list:
       return {{"anyOf",
                json::array({scalar_json(value.scalar), {{"type", "array"}, {"items", scalar_json(value.scalar)}}})}};
@@ -160,6 +169,13 @@ json value_json(const value_schema& value) {
   return {};
 }
 
+json default_json(const field_schema& field) {
+  if (field.value.form != value_form::list) return field.fallback;
+  json out = json::array();
+  for (auto word : split_words(field.fallback)) out.push_back(word);
+  return out;
+}
+
 json object_json(const object_schema& object) {
   json out{{"type", "object"}};
   if (!object.meaning.empty()) out["description"] = object.meaning;
@@ -168,7 +184,7 @@ json object_json(const object_schema& object) {
   for (const auto& field : object.fields) {
     json value = value_json(field.value);
     if (!field.meaning.empty()) value["description"] = field.meaning;
-    if (!field.fallback.empty()) value["default"] = field.fallback;
+    if (!field.fallback.empty()) value["default"] = default_json(field);
     out["properties"][std::string(field.key)] = std::move(value);
     if (field.required) required.push_back(field.key);
   }

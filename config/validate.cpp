@@ -129,7 +129,10 @@ void check_mode(const tunnel_settings& tunnel, const child_settings& child, cons
   if (child.mode == child_mode::transport) {
     for (auto [side, end, key] :
          {std::tuple(&child.local, &tunnel.local, ".local"), {&child.remote, &tunnel.peer, ".remote"}})
-      if (usable(*end) && (side->size() != 1 || side->front() != ip_range(*end, *end)))
+      if (!usable(*end))
+        to.error(path + ".mode", std::string("transport mode is between two known addresses: it needs the tunnel's ") +
+                                     (end == &tunnel.local ? "local.address" : "peer"));
+      else if (side->size() != 1 || side->front() != ip_range(*end, *end))
         to.error(path + key, "transport mode protects the gateway itself and the peer itself, here " + to_string(*end),
                  "leave it out, or mode: tunnel");
     if (tunnel.interface) to.error(path + ".mode", "a tunnel with an interface is in tunnel mode");
@@ -156,7 +159,7 @@ void check_lifetime(const child_settings& child, const std::string& path, report
 
 void check_selectors(const child_settings& child, const std::string& path, report& to) {
   for (auto [side, key] : {std::pair(&child.local, ".local"), std::pair(&child.remote, ".remote")})
-    if (side->empty()) to.error(path + key, "needs at least one prefix");
+    if (side->empty() && child.mode == child_mode::tunnel) to.error(path + key, "needs at least one prefix");
   bool common = std::ranges::any_of(child.local, [&](const ip_range& local) {
     return std::ranges::any_of(child.remote,
                                [&](const ip_range& remote) { return remote.first.family == local.first.family; });
@@ -189,20 +192,14 @@ void check_suite(const manual_keying& manual, const gateway_settings& gateway, c
     to.warning(path, "SHA-1 is outdated", "a suite with sha256");
 }
 
-void check_key_file(const key_reference& key, const std::string& directory, report& to) {
-  if (key.from != key_reference::kind::file || key.name.empty()) return;
-  struct stat status{};
-  auto file = std::filesystem::path(directory) / key.name;
-  if (stat(file.c_str(), &status) == 0 && (status.st_mode & (S_IROTH | S_IWOTH)) != 0)
-    to.warning(key.path + ".file", "every user of this machine can read or change it", "chmod o-rw " + key.name);
-}
-
 // SAs of the whole gateway against each other.
 class sa_checker {
  public:
   sa_checker(const configuration& config, report& to) : config_(config), to_(to), inbound_(to), outbound_(to) {}
 
   void check(const tunnel_settings& tunnel, const child_settings& child, const std::string& path) {
+    if (!tunnel.interface) check_same_selectors(tunnel, child, path);
+    if (!child.manual) return;
     const auto& manual = *child.manual;
     check_suite(manual, config_.gateway, path + ".manual.esp", to_);
     auto in = path + ".manual.in", out = path + ".manual.out";
@@ -211,7 +208,6 @@ class sa_checker {
       outbound_.take({tunnel.peer, manual.out.spi}, out + ".spi",
                      "SPI " + hexadecimal(manual.out.spi) + " to " + to_string(tunnel.peer));
     check_keys(manual);
-    if (!tunnel.interface) check_same_selectors(tunnel, child, path);
   }
 
  private:
@@ -239,6 +235,7 @@ class sa_checker {
   }
 
   void check_same_selectors(const tunnel_settings& tunnel, const child_settings& child, const std::string& path) {
+    if (!usable(tunnel.peer)) return;  // each peer narrows them to its own (RFC 7296 2.9)
     auto [entry, fresh] = selectors_.try_emplace(canonical_selectors(child), owner{path, tunnel.peer});
     if (fresh || child.local.empty() || child.remote.empty()) return;
     std::string other = entry->second.path + ", " + to_.line_of(entry->second.path);
@@ -269,15 +266,15 @@ void check_tunnels(const configuration& config, report& to) {
     if (usable(tunnel.local) && usable(tunnel.peer)) {
       if (tunnel.local.family != tunnel.peer.family)
         to.error(path + ".peer",
-                 to_string(tunnel.peer) + " is of another IP version than local, " + to_string(tunnel.local));
+                 to_string(tunnel.peer) + " is of another IP version than local.address, " + to_string(tunnel.local));
       else if (tunnel.local == tunnel.peer)
-        to.error(path + ".peer", "is the gateway's own address, local");
+        to.error(path + ".peer", "is the gateway's own address, local.address");
     }
-    for (auto [address, key] : {std::pair(tunnel.local, ".local"), std::pair(tunnel.peer, ".peer")})
+    for (auto [address, key] : {std::pair(tunnel.local, ".local.address"), std::pair(tunnel.peer, ".peer")})
       if (usable(address) && !is_unicast(address))
         to.error(path + key, to_string(address) + " is no address of one machine");
     if (usable(tunnel.local) && !on_a_port(config, tunnel.local))
-      to.warning(path + ".local", to_string(tunnel.local) + " is none of the ports' addresses");
+      to.warning(path + ".local.address", to_string(tunnel.local) + " is none of the ports' addresses");
     if (tunnel.children.empty()) to.error(path + ".children", "needs at least one child");
     if (tunnel.interface && tunnel.children.size() > 1)
       to.error(path + ".children", "a tunnel with an interface has one child: nothing could choose between several");
@@ -293,11 +290,20 @@ void check_tunnels(const configuration& config, report& to) {
 
 }  // namespace
 
+void check_key_file(const key_reference& key, const std::string& directory, report& to) {
+  if (key.from != key_reference::kind::file || key.name.empty()) return;
+  struct stat status{};
+  auto file = std::filesystem::path(directory) / key.name;
+  if (stat(file.c_str(), &status) == 0 && (status.st_mode & (S_IROTH | S_IWOTH)) != 0)
+    to.warning(key.path + ".file", "every user of this machine can read or change it", "chmod o-rw " + key.name);
+}
+
 void validate(const configuration& config, report& to) {
   if (config.ports.empty()) to.error("ports", "needs at least one port");
   check_ports(config, to);
   check_routes(config, to);
   check_tunnels(config, to);
+  validate_ike(config, to);
   validate_policies(config, to);
 }
 

@@ -22,7 +22,7 @@ routes:
   - { to: 0.0.0.0/0, via: 203.0.113.1, port: wann }
 tunnels:
   a-b:
-    local: 203.0.113.2
+    local: { address: 203.0.113.2 }
     peer: 203.0.113.256
     children:
       lan:

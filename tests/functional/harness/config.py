@@ -138,7 +138,7 @@ def write(directory, ports, tunnels=(), policies=(), routes=(), name="gw", worke
             if isinstance(udp, tuple):
                 udp = {"local_port": udp[0], "peer_port": udp[1]}
             document["tunnels"][tunnel.name] = {
-                "local": tunnel.local, "peer": tunnel.peer, "udp_encapsulation": udp,
+                "local": {"address": tunnel.local}, "peer": tunnel.peer, "udp_encapsulation": udp,
                 **({"interface": {"name": tunnel.interface, "addresses": list(tunnel.addresses)}}
                    if tunnel.interface else {}),
                 "children": {c.name: _child_settings(tunnel, c, directory) for c in tunnel.children}}

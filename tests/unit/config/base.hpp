@@ -18,7 +18,7 @@ routes:
   - { to: 0.0.0.0/0, via: 203.0.113.1 }
 tunnels:
   branch:
-    local: 203.0.113.2
+    local: { address: 203.0.113.2 }
     peer: 203.0.113.25
     children:
       net:

@@ -113,7 +113,7 @@ TEST(Interfaces, AreAtMost128) {
       std::string("gateway: { name: hq }\nports: { wan: { device: eth0, addresses: [203.0.113.2/24] } }\ntunnels:\n");
   for (int i = 1; i <= 129; ++i) {
     const auto n = std::to_string(i), spi = std::to_string(1000 + i);
-    text += "  t" + n + ": { local: 203.0.113.2, peer: 203.0.113.25, interface: { name: i" + n +
+    text += "  t" + n + ": { local: { address: 203.0.113.2 }, peer: 203.0.113.25, interface: { name: i" + n +
             " }, children: { all: { manual: { esp: aes256cbc-sha256, out: { spi: " + spi + ", key: { env: O" + n +
             " } }, in: { spi: " + spi + ", key: { env: I" + n + " } } } } } }\n";
   }

@@ -41,7 +41,7 @@ const edit edits[] = {
      {"11:5: error: tunnels.branch.peer: stands twice; first in line 10"}},
     {"duplicate tunnel",
      "policies:",
-     "  branch: { local: 203.0.113.2, peer: 203.0.113.25, children: {} }\npolicies:",
+     "  branch: { local: { address: 203.0.113.2 }, peer: 203.0.113.25, children: {} }\npolicies:",
      {"11:5: error: tunnels.branch.children: needs at least one child",
       "19:3: error: tunnels.branch: stands twice; first in line 8"}},
     {"unknown suite",

@@ -21,7 +21,7 @@ std::string with_rule(const std::string& fields) { return edited(base, "action: 
 std::string with_sibling(const std::string& first, const std::string& second) {
   std::string text = with_child(first);
   return edited(text, "policies:", R"(  other:
-    local: 203.0.113.2
+    local: { address: 203.0.113.2 }
     peer: 203.0.113.26
     children:
       net:

@@ -57,19 +57,19 @@ const edit edits[] = {
     {"families of outer addresses",
      "peer: 203.0.113.25",
      "peer: 2001:db8::1",
-     {"10:11: error: tunnels.branch.peer: 2001:db8::1 is of another IP version than local, 203.0.113.2"}},
+     {"10:11: error: tunnels.branch.peer: 2001:db8::1 is of another IP version than local.address, 203.0.113.2"}},
     {"peer is local",
      "peer: 203.0.113.25",
      "peer: 203.0.113.2",
-     {"10:11: error: tunnels.branch.peer: is the gateway's own address, local"}},
+     {"10:11: error: tunnels.branch.peer: is the gateway's own address, local.address"}},
     {"multicast peer",
      "peer: 203.0.113.25",
      "peer: 239.0.0.1",
      {"10:11: error: tunnels.branch.peer: 239.0.0.1 is no address of one machine"}},
     {"local on no port",
-     "    local: 203.0.113.2",
-     "    local: 203.0.113.3",
-     {"9:12: warning: tunnels.branch.local: 203.0.113.3 is none of the ports' addresses"}},
+     "    local: { address: 203.0.113.2 }",
+     "    local: { address: 203.0.113.3 }",
+     {"9:23: warning: tunnels.branch.local.address: 203.0.113.3 is none of the ports' addresses"}},
     {"selector families",
      "remote: [10.2.0.0/16]",
      "remote: [\"2001:db8:2::/48\"]",
@@ -169,7 +169,7 @@ TEST(validate, finds_what_contradicts) {
 // A second tunnel beside the base's.
 std::string with_second(const std::string& from = "other", const std::string& to = "other") {
   static constexpr const char* second = R"(  other:
-    local: 203.0.113.2
+    local: { address: 203.0.113.2 }
     peer: 203.0.113.40
     children:
       net:

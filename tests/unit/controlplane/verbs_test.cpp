@@ -96,7 +96,7 @@ TEST(command, check_finds_a_missing_key_file) {
                          "  wan: {device: eth0, addresses: [203.0.113.2/24]}\n"
                          "tunnels:\n"
                          "  branch:\n"
-                         "    local: 203.0.113.2\n"
+                         "    local: {address: 203.0.113.2}\n"
                          "    peer: 203.0.113.25\n"
                          "    children:\n"
                          "      lan:\n"
