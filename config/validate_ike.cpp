@@ -175,6 +175,7 @@ void check_ike_tunnel(const configuration& config, const tunnel_settings& tunnel
   if (ike.mobike && transport)
     to.error(path + ".ike.mobike", "transport mode is bound to its addresses (RFC 4555 1.2)", "leave it out");
   for (const auto& child : tunnel.children) {
+    if (by_hand(child)) continue;
     const auto place = path + ".children." + child.name;
     check_proposals(child.esp, config.gateway, place + ".esp", to);
     check_families(child, place, to);
