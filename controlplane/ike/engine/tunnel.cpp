@@ -1,0 +1,281 @@
+#include "controlplane/ike/engine/tunnel.hpp"
+
+#include <algorithm>
+
+#include "controlplane/ike/exchange/exchanges.hpp"
+#include "controlplane/ike/exchange/mobike.hpp"
+#include "controlplane/ike/exchange/steps.hpp"
+
+namespace trunkgate::ike {
+
+namespace {
+
+using namespace std::chrono_literals;
+constexpr std::chrono::seconds first_pause = 1s, longest_pause = 60s;
+// Two IKE SAs that came up within this time of each other were begun at once by both sides.
+constexpr auto simultaneous = 10s;
+// How long a responder waits for the peer to make the children, or to take its old IKE SA away, before it does so.
+constexpr auto courtesy = 5s;
+
+}  // namespace
+
+tunnel::tunnel(environment& outside, ike_owner& owner, profile_pointer profile)
+    : outside_(outside), owner_(owner), profile_(std::move(profile)), since_(outside.wall_time()) {}
+
+// What is still being closed must not call a tunnel that is gone.
+tunnel::~tunnel() {
+  for (const auto& sa : sas_) {
+    for (auto* each :
+         {&sa->liveness_timer, &sa->rekey_timer, &sa->keepalive_timer, &sa->opening_timer, &sa->reauthentication_timer})
+      each->cancel();
+    for (const auto& pair : sa->children)
+      for (auto* each : {&pair->rekey_timer, &pair->expiry_timer, &pair->probe_timer}) each->cancel();
+  }
+}
+
+// ---- up and down ----
+
+void tunnel::start() {
+  if (profile_->ike().start == start_mode::always) want();
+}
+
+void tunnel::want(std::optional<std::size_t> child) {
+  (void)child;
+  wanted_ = true;
+  if (const auto sa = current()) {
+    spawn(outside_, make_missing_children(sa));
+    return;
+  }
+  if (profile_->settings.peer.family != ip_family::none && !attempting_) attempt();
+}
+
+void tunnel::stop() {
+  wanted_ = false;
+  retry_timer_.cancel();
+  for (const auto& sa : std::vector(sas_)) {
+    if (sa->up())
+      spawn(outside_, delete_ike_sa(sa, failed(trouble::closed_by_us, "closed by the operator")));
+    else
+      close_ike_sa(sa, failed(trouble::closed_by_us, "closed by the operator"));
+  }
+}
+
+void tunnel::attempt() {
+  retry_timer_.cancel();
+  const auto& settings = profile_->settings;
+  auto local = settings.local;
+  if (local.family == ip_family::none)
+    if (const auto found = outside_.source_for(settings.peer)) local = *found;
+  ++counts_.attempts;
+  if (local.family == ip_family::none) {
+    negotiation_record nothing;
+    nothing.begun = outside_.wall_time();
+    nothing.initiator = true;
+    nothing.failure = failed(trouble::no_route, "there is no way to " + to_string(settings.peer), "peer");
+    refused(nothing);
+    attempt_later();
+    return;
+  }
+  std::uint64_t spi = 0;
+  while (spi == 0) spi = outside_.random_number();
+  const ike_path path{.local = {local, ike_port}, .remote = {settings.peer, ike_port}};
+  auto sa = std::make_shared<ike_sa>(outside_, owner_, path, true, spi, 0);
+  sa->profile = profile_;
+  sas_.push_back(sa);
+  owner_.add(sa);
+  attempting_ = true;
+  spawn(outside_, run_attempt(sa));
+}
+
+asio::awaitable<void> tunnel::run_attempt(ike_sa_pointer sa) {
+  const std::weak_ptr<bool> alive = alive_;
+  const bool has_children = !profile_->settings.children.empty();
+  const auto why = co_await open_ike_sa(sa, has_children ? std::optional<std::size_t>(0) : std::nullopt);
+  if (alive.expired()) co_return;
+  attempting_ = false;
+  if (!sa->up()) {
+    remember_failure(*sa, why.value_or(sa->record.failure));
+    attempt_later();
+    co_return;
+  }
+  if (why) warn(*why);
+  co_await make_missing_children(sa);
+}
+
+void tunnel::attempt_later() {
+  if (!wanted_ || current() || attempting_) return;
+  // A storm of reconnects is impossible: one attempt at a time, ever later, never in step with other tunnels.
+  const auto pause = std::min<std::chrono::milliseconds>(first_pause * (1 << std::min(failures_, 6U)), longest_pause);
+  const auto varied = pause * (75 + static_cast<long>(outside_.random_number() % 51)) / 100;
+  retry_timer_.set(outside_.clock(), outside_.now() + varied, [this] {
+    if (wanted_ && !current() && !attempting_) attempt();
+  });
+}
+
+void tunnel::remember_failure(const ike_sa& sa, const failed_step& why) {
+  auto record = sa.record;
+  record.failure = why;
+  record.local = to_string(sa.path().local.address) + ":" + std::to_string(sa.path().local.port);
+  record.remote = to_string(sa.path().remote.address) + ":" + std::to_string(sa.path().remote.port);
+  refused(record);
+}
+
+void tunnel::refused(const negotiation_record& record) {
+  failure_ = record;
+  ++failures_;
+  ++counts_.failures;
+}
+
+std::optional<timer_clock::time_point> tunnel::next_attempt() const {
+  if (!retry_timer_.waiting()) return std::nullopt;
+  return retry_timer_.when();
+}
+
+ike_sa_pointer tunnel::current() const {
+  for (auto one = sas_.rbegin(); one != sas_.rend(); ++one)
+    if ((*one)->up()) return *one;
+  return nullptr;
+}
+
+bool tunnel::child_is_up(std::size_t index) const {
+  return std::ranges::any_of(sas_, [index](const auto& sa) {
+    return std::ranges::any_of(sa->children, [index](const auto& pair) {
+      return pair->index == index && (pair->state == child_state::up || pair->state == child_state::rekeying);
+    });
+  });
+}
+
+void tunnel::warn(failed_step why) {
+  unwarn(why.what, why.path);
+  warnings_.push_back(std::move(why));
+}
+
+void tunnel::unwarn(trouble what, const std::string& path) {
+  std::erase_if(warnings_, [&](const auto& one) { return one.what == what && one.path == path; });
+}
+
+// ---- what the exchanges tell ----
+
+void tunnel::established(const ike_sa_pointer& sa, bool initial_contact) {
+  if (!std::ranges::contains(sas_, sa)) sas_.push_back(sa);
+  if (failures_ != 0 || sas_.size() == 1) since_ = outside_.wall_time();
+  failures_ = 0;
+  ++counts_.established;
+  retry_timer_.cancel();
+  keep(sa);
+  remove_doubles(sa, initial_contact);
+  if (!sa->initiator && profile_->ike().start == start_mode::always)
+    sa->opening_timer.set(outside_.clock(), outside_.now() + courtesy, [this, weak = std::weak_ptr(sa)] {
+      if (const auto here = weak.lock(); here && here->up()) spawn(outside_, make_missing_children(here));
+    });
+}
+
+// RFC 7296 2.4: what the peer says it does not know is gone. Otherwise the newest stays; of two that both sides began
+// at once, both sides keep the same.
+void tunnel::remove_doubles(const ike_sa_pointer& newest, bool initial_contact) {
+  for (const auto& other : std::vector(sas_)) {
+    if (other == newest || !other->up()) continue;
+    const bool at_once = outside_.now() - other->since < simultaneous && other->initiator != newest->initiator;
+    if (initial_contact && !at_once) {
+      close_ike_sa(other, failed(trouble::closed_by_peer, "the peer started anew"));
+      continue;
+    }
+    auto loser = other;
+    if (at_once && other->messages->initiator_spi() < newest->messages->initiator_spi()) loser = newest;
+    const auto pause = newest->initiator && !at_once ? timer_clock::duration(0) : timer_clock::duration(courtesy);
+    loser->reauthentication_timer.set(outside_.clock(), outside_.now() + pause, [this, weak = std::weak_ptr(loser)] {
+      if (const auto here = weak.lock(); here && here->up() && current() != nullptr)
+        spawn(outside_, delete_ike_sa(here, failed(trouble::closed_by_us, "another IKE SA of this tunnel stays")));
+    });
+  }
+}
+
+void tunnel::child_up(const ike_sa_pointer& sa, const child_pointer& pair) {
+  const auto path = "children." + pair->settings(*profile_).name;
+  std::erase_if(warnings_, [&](const auto& one) {
+    return one.path.starts_with(path) && (one.what != trouble::key_exchange_refused || pair->key_exchange != 0);
+  });
+  child_failures_ = 0;
+  keep_child(sa, pair);
+  remove_double_children(sa, pair);
+}
+
+// A child that the peer made once more, without a rekey: the older one is lost to it.
+void tunnel::remove_double_children(const ike_sa_pointer& sa, const child_pointer& newest) {
+  if (newest->settings(*profile_).per_worker) return;
+  for (const auto& other : std::vector(sa->children)) {
+    if (other == newest || other->index != newest->index || other->state != child_state::up) continue;
+    if (other->rival.lock() == newest || other->selectors.local != newest->selectors.local ||
+        other->selectors.remote != newest->selectors.remote)
+      continue;
+    // Both of us may have made it at once: the one with the lower SPI pair goes, on both sides.
+    const auto order = [](const child& one) { return std::min(one.inbound_spi, one.outbound_spi); };
+    const bool at_once = newest->since - other->since < simultaneous && newest->ours != other->ours;
+    const auto loser = at_once && order(*newest) < order(*other) ? newest : other;
+    loser->expiry_timer.set(outside_.clock(), outside_.now() + 1s, [this, sa, weak = std::weak_ptr(loser)] {
+      if (const auto here = weak.lock(); here && here->state == child_state::up)
+        spawn(outside_, delete_child(sa, here, failed(trouble::closed_by_us, "a double")));
+    });
+  }
+}
+
+void tunnel::child_gone(const ike_sa_pointer& sa, const child_pointer& pair, const failed_step& why) {
+  if (!wanted_ && profile_->ike().start != start_mode::always) return;
+  if (!sa->up() || why.what == trouble::closed_by_us) return;
+  // The peer closed it, or it ended: a moment later it is made again, unless somebody did.
+  const auto index = pair->index;
+  sa->opening_timer.set(outside_.clock(), outside_.now() + 1s, [this, index, weak = std::weak_ptr(sa)] {
+    if (const auto here = weak.lock(); here && here->up() && !child_is_up(index))
+      spawn(outside_, make_missing_children(here));
+  });
+}
+
+void tunnel::replaced(const ike_sa_pointer& old, const ike_sa_pointer& next) {
+  ++counts_.ike_rekeys;
+  if (!std::ranges::contains(sas_, next)) sas_.push_back(next);
+  // It stays findable until it is deleted, but is none of ours any more.
+  std::erase(sas_, old);
+  keep(next);
+  for (const auto& pair : next->children) keep_child(next, pair);
+}
+
+void tunnel::closed(const ike_sa_pointer& sa, const failed_step& why) {
+  const bool was_ours = std::erase(sas_, sa) != 0;
+  if (!was_ours) return;
+  if (!current()) {
+    since_ = outside_.wall_time();
+    if (sa->opening == nullptr && why.what != trouble::closed_by_us) {  // it was up
+      remember_failure(*sa, why);
+      failures_ = 0;
+    }
+  }
+  if (!attempting_ && wanted_) attempt_later();
+}
+
+void tunnel::expired(const ike_sa_pointer& sa, const child_pointer& pair, bool hard) {
+  if (!hard) {
+    spawn(outside_, renew_child(sa, pair, false));
+    return;
+  }
+  spawn(outside_, delete_child(sa, pair, failed(trouble::none, "its lifetime ended")));
+}
+
+void tunnel::peer_moved(const ike_sa_pointer& sa, const sa_endpoint& remote) {
+  // RFC 7296 2.23: never when it is us who are behind the NAT, and not under MOBIKE.
+  if (sa->mobike || sa->nat_here || !sa->nat_there) return;
+  auto path = sa->path();
+  path.remote = remote;
+  sa->messages->set_path(path);
+  spawn(outside_, move_children(sa));
+}
+
+void tunnel::children_lost() {
+  for (const auto& sa : std::vector(sas_)) {
+    if (!sa->up()) continue;
+    for (const auto& pair : std::vector(sa->children))
+      spawn(outside_, delete_child(sa, pair, failed(trouble::data_plane, "the data plane started anew")));
+    spawn(outside_, make_missing_children(sa));
+  }
+}
+
+}  // namespace trunkgate::ike

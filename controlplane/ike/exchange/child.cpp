@@ -1,0 +1,343 @@
+#include "controlplane/ike/exchange/child.hpp"
+
+#include <algorithm>
+
+#include "controlplane/ike/exchange/steps.hpp"
+
+namespace trunkgate::ike {
+
+namespace {
+
+constexpr std::size_t record_offers_limit = 16;
+// What is under way when an SA is replaced has arrived by then.
+constexpr auto inbound_grace = std::chrono::seconds(5);
+
+void add_offer(ike_sa& sa, record_offer offer) {
+  auto& all = sa.record.offers;
+  std::erase_if(all, [&](const auto& one) { return one.what == offer.what; });
+  if (all.size() == record_offers_limit) all.erase(all.begin() + 1);  // the first is IKE's own
+  all.push_back(std::move(offer));
+}
+
+ip_range host(const ip_address& address) { return {address, address}; }
+
+// What we want on one side. Of transport mode the addresses are those that the IKE SA goes between.
+std::vector<traffic_selector> wish(const ike_sa& sa, const child_settings& settings, bool local) {
+  auto out = selectors_of(settings, local);
+  if (settings.mode != child_mode::transport) return out;
+  out.resize(1);
+  out.front().addresses = host(local ? sa.path().local.address : sa.path().remote.address);
+  return out;
+}
+
+// RFC 7296 2.23.1: behind a NAT each side knows the other by another address; for us those of the path count.
+std::vector<traffic_selector> seen_from_here(const ike_sa& sa, std::vector<traffic_selector> from, bool local) {
+  if (!(sa.nat_here || sa.nat_there) || from.empty()) return from;
+  from.resize(1);
+  from.front().addresses = host(local ? sa.path().local.address : sa.path().remote.address);
+  return from;
+}
+
+child_settings with_wish(const ike_sa& sa, child_settings settings) {
+  if (settings.mode == child_mode::transport) {
+    settings.local = {host(sa.path().local.address)};
+    settings.remote = {host(sa.path().remote.address)};
+  }
+  return settings;
+}
+
+std::vector<std::string> one_word(const std::vector<traffic_selector>& selectors) {
+  return {selector_words(selectors)};
+}
+
+std::vector<std::string> type_words(const std::vector<transform_type>& types) {
+  std::vector<std::string> out;
+  for (const auto type : types) out.emplace_back(transform_type_name(type));
+  return out;
+}
+
+bool is_up(const ike_sa& sa, std::size_t index) {
+  return std::ranges::any_of(sa.children, [index](const auto& one) {
+    return one->index == index && one->state != child_state::gone && one->state != child_state::deleting;
+  });
+}
+
+}  // namespace
+
+std::string child_path(const tunnel_profile& profile, std::size_t index) {
+  return "children." + profile.settings.children[index].name;
+}
+
+// ---- initiator ----
+
+child_request ask_for_child(ike_sa& sa, std::size_t index, child_pointer old, key_exchanges which, payloads& to) {
+  const auto& settings = sa.profile->settings.children[index];
+  child_request out{.index = index, .inbound_spi = sa.outside.sink().reserve_spi(), .offer = {}, .old = std::move(old)};
+  out.offer = make_offer(settings.esp, protocol_id::esp, spi_bytes(out.inbound_spi), which);
+  to.push_back(out.offer);
+  to.push_back(ts_payload{.initiator = true, .selectors = wish(sa, settings, true)});
+  to.push_back(ts_payload{.initiator = false, .selectors = wish(sa, settings, false)});
+  if (settings.mode == child_mode::transport) to.push_back(note(notify::use_transport_mode));
+  add_offer(
+      sa,
+      {.what = "esp " + settings.name, .ours = proposal_words(out.offer), .theirs = {}, .chosen = {}, .differ_in = {}});
+  return out;
+}
+
+std::expected<agreed_child, failed_step> read_child_answer(ike_sa& sa, const child_request& request,
+                                                           const payloads& content) {
+  const auto& settings = sa.profile->settings.children[request.index];
+  const auto path = child_path(*sa.profile, request.index);
+  const auto wrong = [](failed_step why) { return std::unexpected(std::move(why)); };
+  if (const auto* error = find_error(content)) {
+    const auto said = "the peer answered " + notify::name(error->type) + " for child \"" + settings.name + "\"";
+    switch (error->type) {
+      case notify::no_proposal_chosen:
+        return wrong(failed(trouble::no_common_child_proposal, said, path + ".esp", error->type));
+      case notify::ts_unacceptable:
+        return wrong(failed(trouble::selectors_unacceptable, said, path + ".remote", error->type));
+      default: return wrong(failed(trouble::peer_refused_child, said, path, error->type));
+    }
+  }
+  const auto* answer = find<sa_payload>(content);
+  const auto* initiator_ts = find_ts(content, true);
+  const auto* responder_ts = find_ts(content, false);
+  if (answer == nullptr || initiator_ts == nullptr || responder_ts == nullptr)
+    return wrong(failed(trouble::protocol_error, "the peer's answer lacks SA or traffic selectors"));
+  auto chosen = accept(request.offer, *answer);
+  auto choice = chosen ? esp_choice_of(*chosen) : std::nullopt;
+  if (!choice || chosen->spi.size() != 4)
+    return wrong(
+        failed(trouble::protocol_error, "the peer chose an ESP proposal that we did not offer", path + ".esp"));
+  agreed_child out{
+      .index = request.index,
+      .chosen = *chosen,
+      .choice = *choice,
+      .mode = find_notify(content, notify::use_transport_mode) ? child_mode::transport : child_mode::tunnel,
+      .selectors = {},
+      .said = {},
+      .inbound_spi = request.inbound_spi,
+      .outbound_spi = static_cast<std::uint32_t>(spi_number(chosen->spi))};
+  if (out.mode != settings.mode)
+    return wrong(failed(trouble::mode_differs, "the peer wants tunnel mode, we want transport mode", path + ".mode"));
+  auto local = initiator_ts->selectors, remote = responder_ts->selectors;
+  if (out.mode == child_mode::transport) {
+    local = seen_from_here(sa, std::move(local), true);
+    remote = seen_from_here(sa, std::move(remote), false);
+  }
+  // RFC 7296 2.9: a subset of what was offered; what is more is not believed.
+  auto both = narrow(with_wish(sa, settings), local, remote);
+  if (!both) return wrong(failed(trouble::selectors_unacceptable, "the peer's selectors are none of ours", path));
+  out.selectors = std::move(*both);
+  sa.record.offers.back().chosen = proposal_word(out.chosen.transforms);
+  add_offer(sa, {.what = "selectors " + settings.name,
+                 .ours = one_word(wish(sa, settings, true)),
+                 .theirs = one_word(wish(sa, settings, false)),
+                 .chosen = selector_words(out.selectors.local) + " === " + selector_words(out.selectors.remote),
+                 .differ_in = {}});
+  return out;
+}
+
+// ---- responder ----
+
+namespace {
+
+struct candidate {
+  std::size_t index = 0;
+  narrowed selectors;
+  bool exact = false;
+};
+
+std::vector<candidate> matching(const ike_sa& sa, const std::vector<traffic_selector>& local,
+                                const std::vector<traffic_selector>& remote, bool transport, const child_pointer& old) {
+  std::vector<candidate> out;
+  const auto& all = sa.profile->settings.children;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (old && old->index != i) continue;
+    const bool as_transport = transport && all[i].mode == child_mode::transport;
+    auto both = narrow(with_wish(sa, all[i]), as_transport ? seen_from_here(sa, local, true) : local,
+                       as_transport ? seen_from_here(sa, remote, false) : remote);
+    if (!both) continue;
+    const bool exact = both->local == selectors_of(all[i], true) && both->remote == selectors_of(all[i], false);
+    out.push_back({.index = i, .selectors = std::move(*both), .exact = exact});
+  }
+  // Of siblings with the same selectors the one that is not there yet (RFC 4301 4.1: classes).
+  std::ranges::stable_sort(out, std::greater{},
+                           [&](const auto& one) { return (one.exact ? 2 : 0) + (is_up(sa, one.index) ? 0 : 1); });
+  return out;
+}
+
+}  // namespace
+
+std::expected<agreed_child, failed_step> agree_to_child(ike_sa& sa, const payloads& content, key_exchanges which,
+                                                        const child_pointer& old) {
+  const auto wrong = [](failed_step why) { return std::unexpected(std::move(why)); };
+  const auto* offer = find<sa_payload>(content);
+  const auto* initiator_ts = find_ts(content, true);
+  const auto* responder_ts = find_ts(content, false);
+  if (offer == nullptr || initiator_ts == nullptr || responder_ts == nullptr)
+    return wrong(failed(trouble::protocol_error, "the peer's request lacks SA or traffic selectors", {},
+                        notify::invalid_syntax));
+  const bool transport = find_notify(content, notify::use_transport_mode) != nullptr;
+  const auto fitting = matching(sa, responder_ts->selectors, initiator_ts->selectors, transport, old);
+  if (fitting.empty()) {
+    add_offer(sa, {.what = "selectors",
+                   .ours = {},
+                   .theirs = {selector_words(responder_ts->selectors), selector_words(initiator_ts->selectors)},
+                   .chosen = {},
+                   .differ_in = {"addresses"}});
+    return wrong(failed(trouble::selectors_unacceptable,
+                        "the peer wants " + selector_words(responder_ts->selectors) + " here and " +
+                            selector_words(initiator_ts->selectors) + " there, which no child of ours has",
+                        "children", notify::ts_unacceptable));
+  }
+  for (const auto& one : fitting) {
+    const auto& settings = sa.profile->settings.children[one.index];
+    if (settings.mode == child_mode::transport && !transport) continue;
+    auto chosen = choose(settings.esp, *offer, protocol_id::esp, which);
+    const auto choice = chosen ? esp_choice_of(*chosen) : std::nullopt;
+    if (!choice || chosen->spi.size() != 4) continue;
+    agreed_child out{.index = one.index,
+                     .chosen = std::move(*chosen),
+                     .choice = *choice,
+                     .mode = settings.mode,
+                     .selectors = one.selectors,
+                     .said = one.selectors,
+                     .inbound_spi = sa.outside.sink().reserve_spi(),
+                     .outbound_spi = 0};
+    out.outbound_spi = static_cast<std::uint32_t>(spi_number(out.chosen.spi));
+    if (settings.mode == child_mode::transport && (sa.nat_here || sa.nat_there)) {
+      out.said.local.front().addresses = responder_ts->selectors.front().addresses;
+      out.said.remote.front().addresses = initiator_ts->selectors.front().addresses;
+    }
+    add_offer(sa, {.what = "esp " + settings.name,
+                   .ours = proposal_words(make_offer(settings.esp, protocol_id::esp, {}, which)),
+                   .theirs = proposal_words(*offer),
+                   .chosen = proposal_word(out.chosen.transforms),
+                   .differ_in = {}});
+    add_offer(sa, {.what = "selectors " + settings.name,
+                   .ours = one_word(selectors_of(settings, true)),
+                   .theirs = one_word(responder_ts->selectors),
+                   .chosen = selector_words(out.selectors.local) + " === " + selector_words(out.selectors.remote),
+                   .differ_in = {}});
+    return out;
+  }
+  const auto& settings = sa.profile->settings.children[fitting.front().index];
+  const auto path = child_path(*sa.profile, fitting.front().index);
+  if (settings.mode == child_mode::transport && !transport)
+    return wrong(failed(trouble::mode_differs,
+                        "the peer wants tunnel mode, child \"" + settings.name + "\" is transport mode", path + ".mode",
+                        notify::no_proposal_chosen));
+  const auto ours = make_offer(settings.esp, protocol_id::esp, {}, which);
+  add_offer(sa, {.what = "esp " + settings.name,
+                 .ours = proposal_words(ours),
+                 .theirs = proposal_words(*offer),
+                 .chosen = {},
+                 .differ_in = type_words(difference(ours, *offer))});
+  return wrong(failed(trouble::no_common_child_proposal,
+                      "none of the peer's ESP proposals is one of child \"" + settings.name + "\"", path + ".esp",
+                      notify::no_proposal_chosen));
+}
+
+void answer_child(const ike_sa& sa, const agreed_child& agreed, payloads& to) {
+  (void)sa;
+  to.push_back(make_answer(agreed.chosen, protocol_id::esp, spi_bytes(agreed.inbound_spi)));
+  to.push_back(ts_payload{.initiator = true, .selectors = agreed.said.remote});
+  to.push_back(ts_payload{.initiator = false, .selectors = agreed.said.local});
+  if (agreed.mode == child_mode::transport) to.push_back(note(notify::use_transport_mode));
+}
+
+// ---- both ----
+
+namespace {
+
+std::unique_ptr<child_sa> sink_record(const ike_sa& sa, const agreed_child& agreed, child_keys keys,
+                                      bool we_initiated) {
+  const auto& settings = sa.profile->settings.children[agreed.index];
+  auto out = std::make_unique<child_sa>();
+  out->tunnel = &sa.profile->settings;
+  out->child = &settings;
+  out->inbound_spi = agreed.inbound_spi;
+  out->outbound_spi = agreed.outbound_spi;
+  out->suite = agreed.choice.suite;
+  out->esn = agreed.choice.esn;
+  out->mode = agreed.mode;
+  out->path = sa.child_path();
+  out->selectors = to_sa_selectors(agreed.selectors);
+  out->soft = settings.soft;
+  out->soft.seconds = 0;  // our own timers see to it
+  out->hard = settings.hard;
+  out->inbound_key = we_initiated ? std::move(keys.to_initiator) : std::move(keys.to_responder);
+  out->outbound_key = we_initiated ? std::move(keys.to_responder) : std::move(keys.to_initiator);
+  return out;
+}
+
+bytes lower_nonce(const child_ingredients& from) { return std::min(from.initiator_nonce, from.responder_nonce); }
+
+}  // namespace
+
+asio::awaitable<std::expected<child_pointer, failed_step>> install_child(ike_sa_pointer sa, const agreed_child& agreed,
+                                                                         const child_ingredients& from,
+                                                                         child_pointer old) {
+  auto keys = derive_child_keys(sa->suite.prf, sa->keys.d, from.initiator_nonce, from.responder_nonce, from.shared,
+                                agreed.choice.suite);
+  auto record = sink_record(*sa, agreed, std::move(keys), from.we_initiated);
+  const bool wait = !from.we_initiated && old != nullptr;
+  auto pair = std::make_shared<child>();
+  pair->index = agreed.index;
+  pair->inbound_spi = agreed.inbound_spi;
+  pair->outbound_spi = agreed.outbound_spi;
+  pair->choice = agreed.choice;
+  pair->key_exchange = agreed.chosen.key_exchange();
+  pair->mode = agreed.mode;
+  pair->selectors = agreed.selectors;
+  pair->ours = from.we_initiated;
+  pair->lowest_nonce = lower_nonce(from);
+  pair->since = sa->outside.now();
+  sa->children.push_back(pair);  // findable, whatever comes while it is being installed
+  auto done = co_await sa->outside.sink().add(*record, wait ? sa_directions::inbound : sa_directions::both);
+  if (!done) {
+    pair->state = child_state::gone;
+    std::erase(sa->children, pair);
+    sa->outside.sink().release_spi(agreed.inbound_spi);
+    co_return std::unexpected(failed(trouble::data_plane, done.error().reason, child_path(*sa->profile, agreed.index)));
+  }
+  if (wait) pair->waiting_outbound = std::move(record);
+  co_return pair;
+}
+
+asio::awaitable<void> switch_outbound(ike_sa_pointer sa, child_pointer pair) {
+  pair->switch_timer.cancel();
+  const auto record = std::exchange(pair->waiting_outbound, nullptr);
+  if (!record || pair->state == child_state::gone) co_return;
+  record->path = sa->child_path();
+  if (auto done = co_await sa->outside.sink().add(*record, sa_directions::outbound); !done)
+    retire_child(sa, pair, failed(trouble::data_plane, done.error().reason));
+}
+
+namespace {
+
+asio::awaitable<void> remove_from_sink(environment& outside, std::uint32_t spi, sa_directions which) {
+  (void)co_await outside.sink().remove(spi, which);  // what can't be removed is not there
+}
+
+}  // namespace
+
+void retire_child(const ike_sa_pointer& sa, const child_pointer& pair, const failed_step& why) {
+  if (pair->state == child_state::gone) return;
+  pair->state = child_state::gone;
+  pair->rekey_timer.cancel();
+  pair->expiry_timer.cancel();
+  pair->switch_timer.cancel();
+  pair->probe_timer.cancel();
+  pair->waiting_outbound.reset();
+  std::erase(sa->children, pair);
+  auto& outside = sa->outside;
+  const auto spi = pair->inbound_spi;
+  spawn(outside, remove_from_sink(outside, spi, sa_directions::outbound));
+  outside.clock().at(outside.now() + inbound_grace,
+                     [&outside, spi] { spawn(outside, remove_from_sink(outside, spi, sa_directions::inbound)); });
+  sa->owner.child_gone(sa, pair, why);
+}
+
+}  // namespace trunkgate::ike

@@ -1,0 +1,158 @@
+#include "controlplane/ike/exchange/prove.hpp"
+
+#include <openssl/crypto.h>
+
+#include "controlplane/ike/exchange/steps.hpp"
+#include "controlplane/ike/wire/message.hpp"
+
+namespace trunkgate::ike {
+
+namespace {
+
+void append(bytes& to, byte_view more) { to.insert(to.end(), more.begin(), more.end()); }
+
+id_payload identity_of(const ip_address& address) {
+  return {.type = address.family == ip_family::v4 ? id_type::ipv4 : id_type::ipv6,
+          .data = bytes(address.bytes.begin(), address.bytes.begin() + static_cast<std::ptrdiff_t>(address.size()))};
+}
+
+secret copy_of(const secret& from) { return secret(from.bytes()); }
+
+asio::awaitable<outcome> check_psk(ike_sa_pointer sa, const claimed_identity& claimed, const bytes& octets) {
+  const auto& psk = sa->profile->ike().psk;
+  if (claimed.auth.method != auth_psk)
+    co_return failed(trouble::peer_not_authentic,
+                     "the peer proves itself by a certificate, we expect the pre-shared key", "remote.ca");
+  auto expected = co_await sa->outside.keys().psk_auth(*psk, sa->suite.prf, octets);
+  if (!expected) co_return failed(trouble::own_key, expected.error().reason, "psk");
+  const bool same = expected->size() == claimed.auth.data.size() &&
+                    CRYPTO_memcmp(expected->bytes().data(), claimed.auth.data.data(), expected->size()) == 0;
+  if (!same)
+    co_return failed(trouble::peer_not_authentic, "the peer's pre-shared key is another one than ours", "psk",
+                     notify::authentication_failed);
+  co_return std::nullopt;
+}
+
+asio::awaitable<outcome> check_certificate(ike_sa_pointer sa, const claimed_identity& claimed, const bytes& octets) {
+  if (claimed.auth.method == auth_psk)
+    co_return failed(trouble::peer_not_authentic, "the peer proves itself by a pre-shared key, we expect a certificate",
+                     "psk", notify::authentication_failed);
+  const auto& profile = *sa->profile;
+  const chain_input input{.certificates = claimed.certificates,
+                          .crls = claimed.crls,
+                          .ocsp_responses = claimed.ocsp_responses,
+                          .claimed = claimed.id,
+                          .expected = profile.remote_id,
+                          .revocation = static_cast<revocation_mode>(profile.ike().revocation),
+                          .now = sa->outside.wall_time()};
+  auto both = co_await compute(sa->outside, [&]() -> result<verified_peer> {
+    auto verified = verify_chain(*profile.anchors, input);
+    if (!verified) return verified;
+    if (auto good = verify_signature(verified->certificate, claimed.auth, octets, profile.legacy); !good)
+      return std::unexpected(good.error());
+    return verified;
+  });
+  if (!both)
+    co_return failed(trouble::peer_not_authentic, both.error().reason, "remote.ca", notify::authentication_failed);
+  sa->peer = std::move(*both);
+  sa->record.peer_subject = sa->peer->subject;
+  sa->record.revocation = sa->peer->revocation;
+  sa->record.certificate_path = sa->peer->path;
+  sa->record.certificate_not_after = sa->peer->not_after;
+  if (sa->peer->dates_not_judged)
+    sa->record.notes.emplace_back("the clock of this machine is not set: no certificate's dates were judged");
+  co_return std::nullopt;
+}
+
+}  // namespace
+
+bytes signed_octets(const ike_sa& sa, bool of_initiator, const id_payload& id, const secret& sk_p,
+                    std::uint32_t auth_id) {
+  const auto& opening = *sa.opening;
+  const bool own = of_initiator == sa.initiator;
+  bytes out = of_initiator ? opening.request : opening.response;
+  append(out, own ? opening.peer_nonce : opening.own_nonce);
+  const auto body = encode_body(id_of{.initiator = of_initiator, .id = id});
+  append(out, compute_prf(sa.suite.prf, sk_p.bytes(), {body}).bytes());
+  if (opening.intermediates != 0) {
+    // RFC 9242 3.3.2: both sides' chains, the initiator's first, and IKE_AUTH's number.
+    append(out, sa.initiator ? opening.own_auth_chain : opening.peer_auth_chain);
+    append(out, sa.initiator ? opening.peer_auth_chain : opening.own_auth_chain);
+    append(out, spi_bytes(auth_id));
+  }
+  return out;
+}
+
+asio::awaitable<result<authentication_payload>> make_auth(ike_sa_pointer sa, bytes octets) {
+  const auto& profile = *sa->profile;
+  const auto& settings = profile.ike();
+  if (!settings.private_key) {
+    auto mac = co_await sa->outside.keys().psk_auth(*settings.psk, sa->suite.prf, octets);
+    if (!mac) co_return std::unexpected(mac.error());
+    co_return authentication_payload{.method = auth_psk, .data = bytes(mac->bytes().begin(), mac->bytes().end())};
+  }
+  auto how = choose_signature(profile.public_key, sa->opening->peer_hashes, profile.legacy);
+  if (!how) co_return std::unexpected(how.error());
+  auto signature = co_await sa->outside.keys().sign(*settings.private_key, how->scheme, octets);
+  if (!signature) co_return std::unexpected(signature.error());
+  auto wrapped = wrap_signature(*how, *signature);
+  if (!wrapped) co_return std::unexpected(wrapped.error());
+  co_return authentication_payload{.method = how->method, .data = std::move(*wrapped)};
+}
+
+std::optional<claimed_identity> read_identity(const payloads& in, bool of_initiator) {
+  const auto* id = find_id(in, of_initiator);
+  const auto* auth = find<authentication_payload>(in);
+  if (id == nullptr || auth == nullptr) return std::nullopt;
+  claimed_identity out{.id = *id, .certificates = {}, .crls = {}, .ocsp_responses = {}, .auth = *auth};
+  for (const auto& one : in) {
+    const auto* found = std::get_if<certificate_payload>(&one);
+    if (found == nullptr) continue;
+    if (found->encoding == cert_x509) out.certificates.push_back(found->data);
+    if (found->encoding == cert_crl) out.crls.push_back(found->data);
+    if (found->encoding == cert_ocsp) out.ocsp_responses.push_back(found->data);
+  }
+  return out;
+}
+
+asio::awaitable<outcome> check_peer(ike_sa_pointer sa, const claimed_identity& claimed, bytes octets) {
+  const auto& profile = *sa->profile;
+  sa->peer_id = claimed.id;
+  sa->record.peer_id = to_string(claimed.id);
+  const bool by_psk = profile.ike().ca_files.empty();
+  // With certificates verify_chain() compares, after it knows what the certificate proves.
+  const auto expected = profile.remote_id.value_or(
+      profile.settings.peer.family != ip_family::none ? identity_of(profile.settings.peer) : claimed.id);
+  if (by_psk && claimed.id != expected)
+    co_return failed(trouble::peer_not_authentic,
+                     "the peer says it is " + to_string(claimed.id) + ", we expect " + to_string(expected), "remote.id",
+                     notify::authentication_failed);
+  if (by_psk) co_return co_await check_psk(sa, claimed, octets);
+  co_return co_await check_certificate(sa, claimed, octets);
+}
+
+id_payload own_identity(const ike_sa& sa) {
+  if (!sa.profile->local_id.data.empty()) return sa.profile->local_id;
+  return identity_of(sa.path().local.address);
+}
+
+void add_certificates(payloads& to, const tunnel_profile& profile) {
+  for (const auto& one : profile.certificates) to.push_back(certificate_payload{.encoding = cert_x509, .data = one});
+}
+
+asio::awaitable<result<ike_keys>> mixed_with_ppk(ike_sa_pointer sa) {
+  const auto& ppk = *sa->profile->ike().post_quantum_key;
+  const auto& from = sa->keys;
+  auto mixed =
+      co_await sa->outside.keys().mix_ppk(ppk.key, sa->suite.prf, from.d.bytes(), from.pi.bytes(), from.pr.bytes());
+  if (!mixed) co_return std::unexpected(mixed.error());
+  co_return ike_keys{.d = std::move(mixed->d),
+                     .ai = copy_of(from.ai),
+                     .ar = copy_of(from.ar),
+                     .ei = copy_of(from.ei),
+                     .er = copy_of(from.er),
+                     .pi = std::move(mixed->pi),
+                     .pr = std::move(mixed->pr)};
+}
+
+}  // namespace trunkgate::ike

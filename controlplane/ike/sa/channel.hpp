@@ -1,0 +1,151 @@
+// The messages of one IKE SA: numbers, windows, retransmission, cached answers, fragments and protection (RFC 7296 2.1
+// to 2.3 and 3.14, RFC 7383). What the messages mean is not its business.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controlplane/ike/crypto/message_cipher.hpp"
+#include "controlplane/ike/sa/environment.hpp"
+#include "controlplane/ike/wire/message.hpp"
+
+namespace trunkgate::ike {
+
+// A whole message, as AUTH and IntAuth want it.
+struct message_octets {
+  bytes raw;    // in clear: as it was on the wire
+  bytes plain;  // protected: the header and SK's generic header as if nothing were encrypted, and the payloads
+                // (RFC 9242 3.3.2)
+};
+
+struct incoming {
+  header head;
+  payloads content;
+  message_octets octets;
+  ike_path path;
+  std::optional<parse_error> wrong;  // authentic, but not to be understood: the channel answers it
+};
+
+// Why a request got no answer.
+enum class silence : std::uint8_t { peer_is_silent, closed };
+struct exchange_end {
+  std::optional<incoming> answer;
+  silence why = silence::closed;
+  message_octets request;
+  timer_clock::duration took{};
+  unsigned sent = 1;  // how often
+};
+
+struct channel_counts {
+  std::uint32_t retransmitted = 0, repeated_requests = 0, not_authentic = 0, out_of_window = 0, malformed = 0;
+};
+
+class channel : public std::enable_shared_from_this<channel> {
+ public:
+  static constexpr std::uint32_t receive_window = 4;  // requests of the peer that may be under way (SET_WINDOW_SIZE)
+
+  channel(environment& outside, ike_path path, bool original_initiator, std::uint64_t initiator_spi,
+          std::uint64_t responder_spi);
+
+  // Sends a request once the ones before it are through, and waits for its answer.
+  [[nodiscard]] asio::awaitable<exchange_end> request(exchange_type exchange, payloads content);
+  // Answers a request that on_request was given. Returns what was sent.
+  message_octets respond(const incoming& to, const payloads& content);
+
+  // A datagram for this IKE SA.
+  void take(byte_view datagram, const header& head, const ike_path& from);
+  std::function<void(incoming)> on_request;  // each request once, in the order of the numbers
+
+  // From now on; with IKE_INTERMEDIATE more than once.
+  void protect_with(message_cipher out, message_cipher in);
+  [[nodiscard]] bool is_protected() const { return out_.has_value(); }
+  void set_responder_spi(std::uint64_t spi) { responder_spi_ = spi; }
+  void allow_fragments() { fragments_allowed_ = true; }
+  [[nodiscard]] bool fragments_allowed() const { return fragments_allowed_; }
+  void set_path(const ike_path& path) { path_ = path; }
+  [[nodiscard]] const ike_path& path() const { return path_; }
+
+  // No more of it: what waits ends with silence::closed; answers that are cached are still given.
+  void close();
+  [[nodiscard]] bool closed() const { return closed_; }
+
+  // The message numbers start anew: after a cookie or INVALID_KE_PAYLOAD IKE_SA_INIT is still number 0.
+  void begin_again() { next_request_ = 0; }
+  // A responder to IKE_SA_INIT has seen number 0, and answered it.
+  void answered_first(const bytes& request, bytes response);
+
+  [[nodiscard]] std::uint64_t initiator_spi() const { return initiator_spi_; }
+  [[nodiscard]] std::uint64_t responder_spi() const { return responder_spi_; }
+  [[nodiscard]] bool original_initiator() const { return original_initiator_; }
+  [[nodiscard]] timer_clock::time_point last_heard() const { return last_heard_; }  // authentic
+  [[nodiscard]] const channel_counts& counts() const { return counts_; }
+  [[nodiscard]] bool idle() const { return !asking_ && queue_.empty(); }
+
+  struct numbers {  // what outlives a restart; see reserve() of the one who keeps it
+    std::uint32_t next_request = 0, expected_request = 0;
+    std::uint64_t next_iv = 0;
+  };
+  [[nodiscard]] numbers position() const { return {next_request_, expected_, next_iv_}; }
+  void resume(const numbers& at);
+  std::function<void()> on_position;  // called before a new number is used
+
+ private:
+  struct question;
+  struct answered {
+    std::uint32_t id = 0;
+    std::size_t digest = 0;        // of the request's first datagram
+    std::vector<bytes> datagrams;  // empty: still being worked on
+  };
+  static bool is_open(const answered& one) { return one.datagrams.empty(); }
+  struct opened {
+    payload_type first{};
+    bytes plain;
+    std::size_t digest = 0;  // of the first datagram
+  };
+  struct reassembly {
+    std::map<std::uint16_t, bytes> parts;
+    std::uint16_t total = 0;
+    std::size_t size = 0;
+    opened whole;
+  };
+
+  [[nodiscard]] std::vector<bytes> pack(exchange_type exchange, bool response, std::uint32_t id,
+                                        const payloads& content, message_octets& octets);
+  [[nodiscard]] bytes seal(const header& head, payload_type first, byte_view plain, std::uint16_t fragment,
+                           std::uint16_t fragments);
+  [[nodiscard]] std::optional<incoming> open(byte_view datagram, const header& head, const ike_path& from);
+  [[nodiscard]] std::optional<opened> unwrap(byte_view datagram, const outer_message& outer);
+  [[nodiscard]] std::optional<opened> collect(byte_view datagram, const outer_message& outer, bytes part);
+  void remember(std::uint32_t id, std::size_t digest);
+  void take_request(byte_view datagram, const header& head, const ike_path& from);
+  void take_response(byte_view datagram, const header& head, const ike_path& from);
+  [[nodiscard]] bool repeat_answer(byte_view datagram, const header& head, const ike_path& from);
+  void deliver_in_order();
+  void send_question();
+  void start_next();
+  void finish(std::optional<incoming> answer, silence why);
+
+  environment& outside_;
+  ike_path path_;
+  bool original_initiator_, fragments_allowed_ = false, closed_ = false;
+  std::uint64_t initiator_spi_, responder_spi_;
+  std::optional<message_cipher> out_, in_;
+  std::uint64_t next_iv_ = 0;
+
+  std::uint32_t next_request_ = 0, expected_ = 0;
+  std::shared_ptr<question> asking_;
+  std::deque<std::shared_ptr<question>> queue_;
+  std::deque<answered> answered_;            // the last receive_window
+  std::map<std::uint32_t, incoming> early_;  // requests that came before their turn
+  std::map<std::pair<bool, std::uint32_t>, reassembly> reassembling_;
+  timer_clock::time_point last_heard_;
+  channel_counts counts_;
+};
+
+}  // namespace trunkgate::ike

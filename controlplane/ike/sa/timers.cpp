@@ -1,0 +1,28 @@
+#include "controlplane/ike/sa/timers.hpp"
+
+namespace trunkgate::ike {
+
+timers::key timers::at(timer_clock::time_point when, function run) {
+  const key which{when, ++count_};
+  const bool first = waiting_.empty() || which < waiting_.begin()->first;
+  waiting_.emplace(which, std::move(run));
+  if (first && changed_) changed_();
+  return which;
+}
+
+void timers::cancel(const key& which) { waiting_.erase(which); }
+
+std::optional<timer_clock::time_point> timers::next() const {
+  if (waiting_.empty()) return std::nullopt;
+  return waiting_.begin()->first.first;
+}
+
+void timers::run_due(timer_clock::time_point now) {
+  while (!waiting_.empty() && waiting_.begin()->first.first <= now) {
+    auto run = std::move(waiting_.begin()->second);
+    waiting_.erase(waiting_.begin());
+    run();
+  }
+}
+
+}  // namespace trunkgate::ike

@@ -1,0 +1,146 @@
+#include "tests/unit/ike_engine/two_ends.hpp"
+
+#include <unistd.h>
+
+namespace trunkgate::ike::test {
+
+namespace {
+
+std::filesystem::path make_folder() {
+  auto pattern = (std::filesystem::temp_directory_path() / "trunkgate-ike-XXXXXX").string();
+  return mkdtemp(pattern.data());
+}
+
+ip_range range(const char* text) { return *parse_ip_range(text); }
+
+}  // namespace
+
+end::end(world& around_of, std::string address_text, const std::string& folder, std::uint32_t first_spi)
+    : around(around_of),
+      address(*parse_ip_address(address_text)),
+      sas(first_spi),
+      store(local_keystore(folder)),
+      ike(std::make_unique<engine>(*this)) {}
+
+timer_clock::time_point end::now() const { return around.time; }
+std::chrono::system_clock::time_point end::wall_time() const { return around.wall; }
+void end::random(std::span<std::uint8_t> into) {
+  for (auto& octet : into) octet = static_cast<std::uint8_t>(around.chance());
+}
+asio::any_io_executor end::loop() { return around.io.get_executor(); }
+timers& end::clock() { return around.clock; }
+void end::send(const ike_path& path, byte_view datagram) {
+  ++around.sent;
+  around.deliver(
+      {.from = this, .path = {.local = path.remote, .remote = path.local}, .data = {datagram.begin(), datagram.end()}});
+}
+void end::send_keepalive(const ike_path&) { ++keepalives; }
+
+world::world()
+    : folder(make_folder()),
+      wall(std::chrono::system_clock::now()),
+      left(*this, "192.0.2.1", folder.string(), 0x10000),
+      right(*this, "192.0.2.2", folder.string(), 0x20000) {
+  write("t.psk", "correct horse battery staple\n");
+}
+
+world::~world() {
+  left.ike.reset();
+  right.ike.reset();
+  io.restart();
+  io.poll();
+  std::filesystem::remove_all(folder);
+}
+
+void world::deliver(packet one) {
+  log.push_back(one);
+  if (on_way && !on_way(one)) return;
+  clock.at(time + delay, [this, one = std::move(one)] {
+    end* to = one.path.local.address == left.address    ? &left
+              : one.path.local.address == right.address ? &right
+                                                        : nullptr;
+    if (to != nullptr && to->ike) to->ike->receive(one.path, one.data);
+  });
+}
+
+bool world::run(const std::function<bool()>& done, std::chrono::seconds limit) {
+  const auto until = time + limit;
+  for (;;) {
+    io.restart();
+    io.poll();
+    if (done()) return true;
+    const auto next = clock.next();
+    if (!next || *next > until) {
+      wall += std::chrono::duration_cast<std::chrono::system_clock::duration>(until - time);
+      time = until;
+      return done();
+    }
+    if (*next > time) {
+      wall += std::chrono::duration_cast<std::chrono::system_clock::duration>(*next - time);
+      time = *next;
+    }
+    clock.run_due(time);
+  }
+}
+
+void world::run_for(std::chrono::milliseconds duration) {
+  const auto until = time + duration;
+  run([&] { return time >= until; }, std::chrono::ceil<std::chrono::seconds>(duration));
+}
+
+tunnel_settings world::settings(const end& here, const end& there) const {
+  tunnel_settings out;
+  out.name = "t";
+  out.local = here.address;
+  out.peer = there.address;
+  auto& ike = out.ike.emplace();
+  const bool is_left = &here == &left;
+  ike.local_id = is_left ? "left.example" : "right.example";
+  ike.remote_id = is_left ? "right.example" : "left.example";
+  ike.psk = key_reference{.from = key_reference::kind::file, .name = "t.psk", .path = "tunnels.t.psk"};
+  ike.proposals.push_back(*parse_ike_proposal("aes256gcm16-prfsha384-x25519"));
+  ike.lifetime_seconds = 4 * 3600;
+  ike.liveness_seconds = 30;
+  ike.start = is_left ? start_mode::always : start_mode::answer;
+  child_settings lan;
+  lan.name = "lan";
+  lan.local = {range(is_left ? "10.1.0.0/16" : "10.2.0.0/16")};
+  lan.remote = {range(is_left ? "10.2.0.0/16" : "10.1.0.0/16")};
+  lan.esp.push_back(*parse_esp_proposal("aes256gcm16-x25519-esn"));
+  lan.soft.seconds = 3600;
+  lan.hard.seconds = 3960;
+  out.children.push_back(std::move(lan));
+  return out;
+}
+
+void world::configure(end& here, const std::vector<tunnel_settings>& all) const {
+  std::vector<profile_pointer> profiles;
+  for (const auto& one : all) {
+    auto profile = make_profile(one, folder.string(), true, {});
+    ASSERT_TRUE(profile) << profile.error().reason;
+    profiles.push_back(*profile);
+  }
+  here.ike->configure(profiles);
+}
+
+void world::begin(const std::function<void(tunnel_settings&, tunnel_settings&)>& change) {
+  auto a = settings(left, right), b = settings(right, left);
+  if (change) change(a, b);
+  configure(right, {b});
+  configure(left, {a});
+}
+
+bool world::joined(const std::string& child_name) const {
+  const auto one_way = [&](const remembering_sink& from, const remembering_sink& to) {
+    const auto* leaves = from.leaving(child_name);
+    if (leaves == nullptr) return false;
+    const auto* arrives = to.arriving(leaves->outbound_spi);
+    return arrives != nullptr && arrives->inbound_key == leaves->outbound_key && arrives->suite == leaves->suite &&
+           arrives->esn == leaves->esn && arrives->mode == leaves->mode;
+  };
+  return one_way(left.sas, right.sas) && one_way(right.sas, left.sas);
+}
+
+bool world::up() const { return joined("lan"); }
+
+}  // namespace trunkgate::ike::test
