@@ -13,6 +13,8 @@ constexpr event_row rows[] = {
     {"sa.sequence_near_end", log_level::warning, "15/16 of the SA's sequence numbers are used: give it a new key"},
     {"sa.sequence_exhausted", log_level::error, "the SA has stopped: its sequence numbers are used up"},
     {"esp.unknown_spi", log_level::warning, "ESP came that no SA is for"},
+    {"sa.acquire", log_level::info, "a packet wants an SA of this child, and none is there"},
+    {"sa.peer_moved", log_level::info, "ESP of the SA comes from elsewhere now"},
 };
 constexpr event_row unknown{"dataplane.event", log_level::info, "the data plane is of another version"};
 
@@ -43,9 +45,13 @@ std::string subject_text(const api::event& event) {
   if (event.kind == api::event_kind::started) return "";
   char spi[32];
   std::snprintf(spi, sizeof spi, "SPI 0x%08x", event.spi);
+  if (event.kind == api::event_kind::acquire)
+    return "tunnel " + std::string(event.tunnel.view()) + ", child " + std::string(event.child.view());
   if (event.kind == api::event_kind::unknown_spi) return std::string(spi) + " from " + to_string(event.source);
   std::string out = "tunnel " + std::string(event.tunnel.view()) + ", child " + std::string(event.child.view()) +
                     (event.direction == api::sa_direction::outbound ? ", out, " : ", in, ") + spi;
+  if (event.kind == api::event_kind::peer_moved)
+    out += ", from " + to_string(event.source) + " port " + std::to_string(event.source_port);
   if (const auto limit = limit_text(event); !limit.empty()) out += ", limit " + limit;
   return out;
 }

@@ -13,10 +13,11 @@ listing list_events(std::span<const api::event> events, std::uint64_t now_ns) {
   for (const auto& event : events) {
     const auto& row = describe(event.kind);
     const bool unknown_spi = event.kind == api::event_kind::unknown_spi;
-    const bool of_sa = !event.tunnel.view().empty();
+    const bool has_source = unknown_spi || event.kind == api::event_kind::peer_moved;
+    const bool of_sa = !event.tunnel.view().empty() && event.kind != api::event_kind::acquire;
     const std::string direction = of_sa ? event.direction == api::sa_direction::outbound ? "out" : "in" : "";
     std::string meaning(row.meaning);
-    if (unknown_spi) meaning += " (from " + to_string(event.source) + ")";
+    if (has_source) meaning += " (from " + to_string(event.source) + ")";
     out.short_view.add(severity::fine, {age_text(now_ns > event.unix_ns ? now_ns - event.unix_ns : 0),
                                         std::string(row.id), std::string(event.tunnel.view()),
                                         std::string(event.child.view()), direction, limit_text(event), meaning});
@@ -29,7 +30,7 @@ listing list_events(std::span<const api::event> events, std::uint64_t now_ns) {
                            {"child", event.child.view()},
                            {"direction", direction},
                            {"spi", spi},
-                           {"source", unknown_spi ? to_string(event.source) : ""},
+                           {"source", has_source ? to_string(event.source) : ""},
                            {"limit", limit_name(event.limit)},
                            {"value", event.value},
                            {"meaning", row.meaning}});

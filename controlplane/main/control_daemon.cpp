@@ -1,8 +1,5 @@
 #include "controlplane/main/control_daemon.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <csignal>
 
@@ -10,7 +7,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "controlplane/cli/event_log.hpp"
@@ -51,8 +47,14 @@ control_daemon::control_daemon(std::string file, configuration checked, std::str
       newest_event_ns_(static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch() /
                                                   std::chrono::nanoseconds(1))),
       next_pause_(shortest_pause),
+      door_(loop_, socket_path_),
       signals_(loop_, SIGTERM, SIGINT, SIGHUP),
-      reload_wanted_(loop_) {}
+      reload_wanted_(loop_) {
+  door_.on_event([this](const api::event& event) {
+    log_data_plane(event);
+    sas_.take(event);
+  });
+}
 
 void control_daemon::run() {
   asio::co_spawn(loop_, serve(), rethrow);
@@ -62,10 +64,10 @@ void control_daemon::run() {
 
 asio::awaitable<void> control_daemon::serve() {
   for (;;) {
-    if (auto door = connect()) {
-      while (apply(*door)) {
+    if (door_.is_open() || co_await connect()) {
+      while (co_await apply()) {
         next_pause_ = shortest_pause;
-        if (co_await wait_for_loss_or_reload(*door)) {
+        if (co_await wait_for_loss_or_reload()) {
           log_event(log_level::warning, "dataplane.lost", "the data plane went away; waiting for it to come back");
           break;
         }
@@ -75,23 +77,26 @@ asio::awaitable<void> control_daemon::serve() {
   }
 }
 
-std::optional<installer> control_daemon::connect() {
-  auto door = installer::connect(socket_path_, [this](const api::event& event) { log_data_plane(event); });
-  if (!door) {
-    log_trouble("dataplane.unreachable", door.error().reason);
-    return std::nullopt;
+asio::awaitable<bool> control_daemon::connect() {
+  is_met_ = false;
+  if (auto opened = door_.open(); !opened) {
+    log_trouble("dataplane.unreachable", opened.error().reason);
+    co_return false;
   }
-  if (const auto answer = door->subscribe(); answer.what != installer::outcome::installed) {
-    log_trouble("dataplane.lost", answer.reason);
-    return std::nullopt;
-  }
-  return std::move(*door);
+  door_request subscription;
+  subscription.add(api::message_type::subscribe);
+  const auto answer = co_await door_.ask(std::move(subscription));
+  if (answer.what == door::outcome::done) co_return true;
+  log_trouble("dataplane.lost", answer.reason);
+  door_.close();
+  co_return false;
 }
 
 // The data plane sends what it has kept at each connection: what was logged before is not logged again.
 void control_daemon::log_data_plane(const api::event& event) {
   if (event.unix_ns <= newest_event_ns_) return;
   newest_event_ns_ = event.unix_ns;
+  if (event.kind == api::event_kind::acquire) return;  // what comes of it is worth a line, and IKE's to write
   const auto& row = describe(event.kind);
   const auto subject = subject_text(event);
   log_event(row.level, row.id, (subject.empty() ? "" : subject + ": ") + std::string(row.meaning));
@@ -111,20 +116,12 @@ asio::awaitable<void> control_daemon::handle_signals() {
   }
 }
 
-asio::awaitable<bool> control_daemon::wait_for_loss_or_reload(installer& door) {
+asio::awaitable<bool> control_daemon::wait_for_loss_or_reload() {
   using namespace asio::experimental::awaitable_operators;
   if (candidate_) co_return false;
-  asio::posix::stream_descriptor connection(loop_, ::dup(door.descriptor()));
   reload_wanted_.expires_at(asio::steady_timer::time_point::max());
-  for (;;) {
-    auto first = co_await (connection.async_wait(asio::posix::descriptor_base::wait_read, without_exceptions) ||
-                           reload_wanted_.async_wait(without_exceptions));
-    // Waiting made the connection non-blocking, which the installer's end of it must not be.
-    ::fcntl(door.descriptor(), F_SETFL, ::fcntl(door.descriptor(), F_GETFL) & ~O_NONBLOCK);
-    if (first.index() != 0) co_return false;
-    // Unasked the data plane sends events: anything else, or an end, means that it is lost.
-    if (!door.take_event()) co_return true;
-  }
+  const auto first = co_await (door_.lost() || reload_wanted_.async_wait(without_exceptions));
+  co_return first.index() == 0;
 }
 
 asio::awaitable<void> control_daemon::pause() {
@@ -144,48 +141,45 @@ void control_daemon::reload() {
   reload_wanted_.cancel();
 }
 
-bool control_daemon::apply(installer& door) {
+asio::awaitable<bool> control_daemon::apply() {
   if (candidate_) {
-    if (auto records = compile(*candidate_)) {
-      if (install(door, std::move(*records), true)) return true;
-      return false;
-    } else {
-      log_event(log_level::error, "config.bad", records.error().reason + ": nothing was changed");
-      candidate_.reset();
-    }
+    auto wanted = std::move(*candidate_);
+    candidate_.reset();
+    if (auto records = compile(wanted)) co_return co_await install(std::move(*records), &wanted);
+    else log_event(log_level::error, "config.bad", records.error().reason + ": nothing was changed");
   }
   auto records = compile(running_);
   if (!records) {
     log_trouble("config.bad", records.error().reason);
-    return false;
+    co_return false;
   }
-  return install(door, std::move(*records), false);
+  co_return co_await install(std::move(*records), nullptr);
 }
 
-bool control_daemon::install(installer& door, compiled records, bool is_reload) {
+asio::awaitable<bool> control_daemon::install(compiled records, configuration* reloaded) {
   const auto text = summary(records);
-  auto report = door.install(std::move(records));
+  const auto report = co_await installer(door_).install(std::move(records));
   switch (report.what) {
-    case installer::outcome::installed:
-      if (is_reload) {
-        running_ = std::move(*candidate_);
-        candidate_.reset();
-      }
+    case door::outcome::done:
+      if (reloaded != nullptr) running_ = std::move(*reloaded);
       last_trouble_.clear();
-      log_event(log_level::info, is_reload ? "config.applied" : "config.installed", text);
+      log_event(log_level::info, reloaded != nullptr ? "config.applied" : "config.installed", text);
       sd_notify("READY=1\nSTATUS=installed: " + text);
-      return true;
-    case installer::outcome::refused:
-      if (is_reload) {
-        candidate_.reset();
-        log_event(log_level::error, "config.refused", report.reason + ": nothing was changed");
-      } else {
+      if (!is_met_) is_met_ = (co_await sas_.meet()).has_value();
+      co_return true;
+    case door::outcome::refused:
+      if (reloaded == nullptr) {
         log_trouble("config.refused", report.reason);
+        co_return false;
       }
-      return false;
-    case installer::outcome::lost: log_trouble("dataplane.lost", report.reason); return false;
+      log_event(log_level::error, "config.refused", report.reason + ": nothing was changed");
+      co_return true;
+    case door::outcome::lost:
+      log_trouble("dataplane.lost", report.reason);
+      if (reloaded != nullptr && !candidate_) candidate_ = std::move(*reloaded);  // on the next connection
+      co_return false;
   }
-  return false;
+  co_return false;
 }
 
 void control_daemon::log_trouble(std::string_view event, const std::string& reason) {

@@ -11,6 +11,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "config/load.hpp"
+#include "controlplane/installer/installed_sas.hpp"
 #include "controlplane/installer/installer.hpp"
 
 namespace trunkgate {
@@ -27,15 +28,16 @@ class control_daemon {
   boost::asio::awaitable<void> serve();
   boost::asio::awaitable<void> handle_signals();
   // Waits until the data plane goes away (true) or a reload is wanted (false).
-  boost::asio::awaitable<bool> wait_for_loss_or_reload(installer& door);
+  boost::asio::awaitable<bool> wait_for_loss_or_reload();
   boost::asio::awaitable<void> pause();
 
   void reload();
-  // The door to the data plane, open and with its events coming; nothing if it is not there.
-  [[nodiscard]] std::optional<installer> connect();
+  // The door to the data plane is open and its events come; false if it is not there.
+  boost::asio::awaitable<bool> connect();
   void log_data_plane(const api::event& event);
-  [[nodiscard]] bool apply(installer& door);
-  [[nodiscard]] bool install(installer& door, compiled records, bool is_reload);
+  // False: it is to be tried again. `reloaded`: what the records are of, if not of what runs.
+  boost::asio::awaitable<bool> apply();
+  boost::asio::awaitable<bool> install(compiled records, configuration* reloaded);
   // The same trouble again and again is logged once.
   void log_trouble(std::string_view event, const std::string& reason);
 
@@ -45,8 +47,11 @@ class control_daemon {
   std::string last_trouble_;
   std::uint64_t newest_event_ns_ = 0;  // events up to this time are in the log, or older than this process
   std::chrono::milliseconds next_pause_;
+  bool is_met_ = false;  // on this connection
 
   boost::asio::io_context loop_{1};
+  door door_;
+  installed_sas sas_{door_};
   boost::asio::signal_set signals_;
   boost::asio::steady_timer reload_wanted_;  // never expires; cancelled to wake the waiter
 };

@@ -112,39 +112,39 @@ api::outer_header outer_of(const outer_settings& outer) {
           .flow_label = outer.flow_label.value_or(api::flow_label_copy)};
 }
 
-api::lifetime_limits limits_of(const lifetime_settings& limits) {
-  return {.packets = limits.packets, .bytes = limits.bytes, .seconds = limits.seconds};
+// Which packets are the child's.
+void fill_selectors(api::selector_record& out, const tunnel_settings& tunnel, const child_settings& child,
+                    std::uint32_t order) {
+  out.tunnel = api::name(tunnel.name);
+  out.child = api::name(child.name);
+  if (tunnel.interface) out.interface = api::name(tunnel.interface->name);
+  out.order = order;
+  out.protocol = child.protocol;
+  const auto icmp = find_icmp(child.icmp, child.protocol);
+  out.local_ports = to_api(icmp.value_or(child.local_ports));
+  out.remote_ports = to_api(icmp.value_or(child.remote_ports));
+  out.dscp = child.dscp;
+  out.local_count = static_cast<std::uint16_t>(child.local.size());
+  out.remote_count = static_cast<std::uint16_t>(child.remote.size());
+  std::ranges::copy(child.local, out.local_ranges.begin());
+  std::ranges::copy(child.remote, out.remote_ranges.begin());
 }
 
-// What both directions of a child have in common.
+// What both directions of a child with keys by hand have in common.
 void fill_child(api::sa_record& sa, const tunnel_settings& tunnel, const child_settings& child, std::uint32_t order) {
-  sa.tunnel = api::name(tunnel.name);
-  sa.child = api::name(child.name);
+  fill_selectors(sa, tunnel, child, order);
+  fill_settings(sa, child);
+  sa.keying = api::sa_keying::manual;
   sa.suite = child.manual->suite;
   sa.esn = child.manual->esn ? 1 : 0;
   sa.udp_encapsulation = tunnel.udp_encapsulation.enabled ? 1 : 0;
   sa.local_port = tunnel.udp_encapsulation.local_port;
   sa.remote_port = tunnel.udp_encapsulation.peer_port;
   sa.mode = child.mode == child_mode::transport ? api::sa_mode::transport : api::sa_mode::tunnel;
-  sa.keys_return = 1;
-  sa.tfc_padding = child.tfc_padding_to_mtu ? api::tfc_padding_to_mtu : child.tfc_padding;
-  sa.outer = outer_of(child.outer);
   sa.soft = limits_of(child.soft);
   sa.hard = limits_of(child.hard);
-  if (tunnel.interface) sa.interface = api::name(tunnel.interface->name);
-  sa.replay_window = child.replay_window;
-  sa.order = order;
   sa.local = tunnel.local;
   sa.remote = tunnel.peer;
-  sa.protocol = child.protocol;
-  const auto icmp = find_icmp(child.icmp, child.protocol);
-  sa.local_ports = to_api(icmp.value_or(child.local_ports));
-  sa.remote_ports = to_api(icmp.value_or(child.remote_ports));
-  sa.dscp = child.dscp;
-  sa.local_count = static_cast<std::uint16_t>(child.local.size());
-  sa.remote_count = static_cast<std::uint16_t>(child.remote.size());
-  std::ranges::copy(child.local, sa.local_ranges.begin());
-  std::ranges::copy(child.remote, sa.remote_ranges.begin());
 }
 
 result<void> fill_key(api::sa_record& sa, const key_reference& reference, const std::string& directory) {
@@ -160,6 +160,10 @@ result<void> add_child(compiled& out, const configuration& config, const tunnel_
   if (child.local.size() > api::ranges_per_side || child.remote.size() > api::ranges_per_side)
     return failure("tunnels." + tunnel.name + ".children." + child.name + ": at most " +
                    std::to_string(api::ranges_per_side) + " ranges a side are possible");
+  if (!child.manual) {
+    fill_selectors(out.traps.emplace_back(), tunnel, child, order);
+    return {};
+  }
   for (auto direction : {api::sa_direction::outbound, api::sa_direction::inbound}) {
     const auto& manual = direction == api::sa_direction::outbound ? child.manual->out : child.manual->in;
     auto& sa = out.sas.emplace_back();
@@ -180,11 +184,22 @@ result<void> add_child(compiled& out, const configuration& config, const tunnel_
 
 }  // namespace
 
+api::lifetime_limits limits_of(const lifetime_settings& limits) {
+  return {.packets = limits.packets, .bytes = limits.bytes, .seconds = limits.seconds};
+}
+
+void fill_settings(api::sa_record& sa, const child_settings& child) {
+  sa.tfc_padding = child.tfc_padding_to_mtu ? api::tfc_padding_to_mtu : child.tfc_padding;
+  sa.outer = outer_of(child.outer);
+  sa.replay_window = child.replay_window;
+}
+
 compiled& compiled::operator=(compiled&& other) noexcept {
   std::swap(gateway, other.gateway);
   ports.swap(other.ports);
   routes.swap(other.routes);
   policies.swap(other.policies);
+  traps.swap(other.traps);
   sas.swap(other.sas);  // ours are wiped with `other`
   return *this;
 }

@@ -3,8 +3,9 @@
 // One message is a header and at most one record. Requests are answered in order, each by `ok` or `failed`; a dump is
 // answered by `record`s and then `ok`. After `subscribe` the events that are kept come as `event`, and then each new
 // one as it happens, between other answers. A batch (begin, puts, commit) is applied whole at `commit` or not at all;
-// with `begin.replace` it is the whole wanted state: what it does not name is removed, what it names unchanged is not
-// touched. A watch is answered by `ok` and then `record`s (kind watched) for as long as it lasts: until the client
+// with `begin.replace` it is the whole wanted state of the configuration: what it does not name is removed, what it names
+// unchanged is not touched. Negotiated SAs are no part of it: batches without `replace` add, move and remove them. A put
+// that is refused ends the batch, so that puts and commit may be sent without waiting for each answer. A watch is answered by `ok` and then `record`s (kind watched) for as long as it lasts: until the client
 // closes, or sends `unwatch`; then come the records that are left, one with the event `ended`, and `ok`. All integers
 // are in host byte order unless a be type says otherwise: both ends are on one machine.
 #pragma once
@@ -22,7 +23,7 @@
 namespace trunkgate::api {
 
 inline constexpr std::uint32_t magic = 0x54474154;  // "TGAT"
-inline constexpr std::uint16_t version = 1;
+inline constexpr std::uint16_t version = 2;
 inline constexpr std::size_t message_limit = 12288;  // no message is larger; a longer one is refused unread
 inline constexpr std::string_view default_socket = "/run/trunkgate/dataplane.sock";
 
@@ -45,13 +46,16 @@ enum class message_type : std::uint16_t {
   put_route,
   put_policy,
   put_sa,
-  remove_sa,  // an sa_record of which direction and spi count
+  remove_sa,  // an sa_record of which direction and spi count, and `remote` if outbound; or direction and pair
   batch_commit,
   dump,
   shutdown,
   watch,      // a watch_request; one client at a time
   unwatch,    // ends this client's watch
   subscribe,  // from now on this connection gets `event`s
+  put_trap,   // in a batch with `replace`
+  move_sa,    // a move_record
+  use,        // pairs as 32-bit numbers, use_limit at most; none: all. Answered by `record`s and then `ok`
   // answers
   ok = 100,
   failed,
@@ -71,7 +75,8 @@ enum class record_kind : std::uint16_t {
   drops,       // drop_status, one per worker and reason that is not 0
   watched,     // watched, and the bytes of the packet behind it
   algorithms,  // algorithm_status
-  events       // event: the last ones, oldest first
+  events,      // event: the last ones, oldest first
+  uses         // sa_use, as many as fit
 };
 
 struct header {
@@ -177,38 +182,70 @@ struct lifetime_limits {
   friend bool operator==(const lifetime_limits&, const lifetime_limits&) = default;
 };
 
-inline constexpr std::uint16_t tfc_padding_to_mtu = 0xffff;
 inline constexpr std::size_t ranges_per_side = 8;
-inline constexpr std::size_t key_limit = 104;
-static_assert(std::ranges::all_of(esp_suites, [](const auto& row) { return row.key_material() <= key_limit; }));
 
-// One SA. "local" is always this gateway's side, "remote" the peer's, in both directions.
-struct sa_record {
+// Whose packets (RFC 4301 4.4.1.1). "local" is always this gateway's side, "remote" the peer's, in both directions.
+struct selector_record {
   name tunnel, child;
-  sa_direction direction = sa_direction::outbound;
-  esp_suite suite = esp_suite::aes256gcm16;
-  std::uint8_t esn = 0;
-  std::uint8_t udp_encapsulation = 0;  // RFC 3948
-  sa_mode mode = sa_mode::tunnel;
-  std::uint8_t keys_return = 0;   // 1: keys by hand, which may be installed again: its numbers are kept when it goes
-  std::uint16_t tfc_padding = 0;  // inner packets are padded to this size (RFC 4303 2.7); 0: not
-  outer_header outer;
-  lifetime_limits soft, hard;
-  name interface;  // a port of the kind `tunnel`: routes lead into this SA, its selectors do not; empty: they do
-  std::uint16_t local_port = 4500, remote_port = 4500;
-  std::uint32_t spi = 0;
-  std::uint32_t replay_window = 4096;  // packets, 64 to 65536; inbound only
-  std::uint32_t order = 0;   // place of the child in the configuration: the lower wins where selectors overlap
-  ip_address local, remote;  // outer addresses
+  name interface;  // a port of the kind `tunnel`: routes lead there, the selectors do not; empty: they do
+  std::uint32_t order = 0;  // place of the child in the configuration: the lower wins where selectors overlap
   std::int16_t protocol = -1;
   // Of TCP, UDP and SCTP. Of ICMP, type << 8 | code, and then the same on both sides (RFC 4301 4.4.1.1).
   port_range local_ports, remote_ports;
   std::uint64_t dscp = 0;  // bit n: it takes packets of class n; 0: of any. Outbound only (RFC 4301 4.1)
   std::uint16_t local_count = 0, remote_count = 0;
   std::array<ip_range, ranges_per_side> local_ranges, remote_ranges;
+  friend bool operator==(const selector_record&, const selector_record&) = default;
+};
+
+// A child that is keyed by IKE: its packets are protected by an SA of it, or dropped, and an `acquire` is told (RFC 4301
+// 4.4.1.2). Known by tunnel and child.
+struct trap_record : selector_record {
+  friend bool operator==(const trap_record&, const trap_record&) = default;
+};
+
+inline constexpr std::uint16_t tfc_padding_to_mtu = 0xffff;
+inline constexpr std::uint16_t any_worker = 0xffff, worker_limit = 64;
+inline constexpr std::size_t key_limit = 104;
+static_assert(std::ranges::all_of(esp_suites, [](const auto& row) { return row.key_material() <= key_limit; }));
+
+// negotiated: the control plane made the key and puts it in once; when the SA goes, neither comes back.
+// manual: by hand. It may be installed again, so its sequence numbers are kept when it goes.
+enum class sa_keying : std::uint8_t { negotiated, manual };
+
+// One SA.
+struct sa_record : selector_record {
+  sa_direction direction = sa_direction::outbound;
+  esp_suite suite = esp_suite::aes256gcm16;
+  std::uint8_t esn = 0;
+  std::uint8_t udp_encapsulation = 0;  // RFC 3948
+  sa_mode mode = sa_mode::tunnel;
+  sa_keying keying = sa_keying::negotiated;
+  // Inbound, in UDP: a packet that moves the replay window forward may come from elsewhere, and that is told as
+  // `peer_moved` (RFC 7296 2.23). What is sent goes where it went until move_sa.
+  std::uint8_t follow_peer = 0;
+  std::uint16_t worker = any_worker;  // outbound: for the packets of this worker first (RFC 9611)
+  std::uint16_t tfc_padding = 0;      // inner packets are padded to this size (RFC 4303 2.7); 0: not
+  outer_header outer;
+  lifetime_limits soft, hard;
+  std::uint16_t local_port = 4500, remote_port = 4500;
+  std::uint32_t spi = 0;
+  std::uint32_t pair = 0;              // negotiated: the inbound SPI of the two, by which both are known; 0: by none
+  std::uint32_t replay_window = 4096;  // packets, 64 to 65536; inbound only
+  ip_address local, remote;            // outer addresses
   std::uint8_t key_length = 0;
   std::array<std::uint8_t, key_limit> key{};  // info(suite).key_material() bytes; wiped by each reader after use
   friend bool operator==(const sa_record&, const sa_record&) = default;
+};
+
+// One direction of a negotiated pair travels another way from now on. Numbers, window and counters go on.
+struct move_record {
+  std::uint32_t pair = 0;
+  sa_direction direction = sa_direction::outbound;
+  std::uint8_t udp_encapsulation = 0;
+  std::uint8_t follow_peer = 0;
+  std::uint16_t local_port = 4500, remote_port = 4500;
+  ip_address local, remote;
 };
 
 enum class watch_mode : std::uint8_t { trace, capture };
@@ -254,6 +291,7 @@ struct gateway_status {
   gateway_record configured;
   std::uint64_t started_unix_ns = 0;
   std::uint32_t pid = 0;
+  std::uint64_t instance = 0;  // of this process; no other has the same
   std::uint16_t workers = 0;
   std::uint8_t hugepages = 0;
   std::uint8_t sequences_survive = 0;  // a supervisor holds the sequence store
@@ -320,6 +358,8 @@ enum class event_kind : std::uint8_t {
   sequence_near_end,   // an outbound SA has used 15/16 of its sequence numbers
   sequence_exhausted,  // an outbound SA stopped: it has used its last one
   unknown_spi,         // ESP for this gateway that no SA is for; at most one a second
+  acquire,             // a packet wants a child that has no SA; at most one a second and child
+  peer_moved,          // authentic ESP came from another address or port than the SA's; at most one a second and SA
 };
 
 // What happened. Numbers rise by one: a gap says that this reader was too slow for what lay between.
@@ -332,8 +372,20 @@ struct event {
   sa_direction direction{};
   std::uint32_t spi = 0;
   name tunnel, child;  // empty for what concerns no SA
-  ip_address source;   // of unknown_spi
+  ip_address source;   // of unknown_spi and peer_moved
+  std::uint16_t source_port = 0;  // of peer_moved
+  std::uint32_t pair = 0;         // as in sa_record
 };
+
+// How much one SA of a negotiated pair has carried.
+struct sa_use {
+  std::uint32_t pair = 0;
+  sa_direction direction{};
+  std::uint64_t packets = 0, bytes = 0;  // bytes of inner IP packets
+  std::uint64_t idle_ms = 0;             // since its last packet (inbound: that was authentic), or since it is there
+};
+inline constexpr std::size_t use_limit = (message_limit - sizeof(header)) / sizeof(std::uint32_t);
+inline constexpr std::size_t uses_per_message = (message_limit - sizeof(header)) / sizeof(sa_use);
 
 struct policy_status {
   policy_record configured;

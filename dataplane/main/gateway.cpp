@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <random>
 
 #include <rte_cycles.h>
 #include <rte_mempool.h>
@@ -15,6 +16,8 @@ namespace {
 
 constexpr std::uint32_t default_flow_entries = 65536;
 constexpr unsigned tables_mb = 320;  // FIB (64 MB for IPv4), reassembly, rules, and room
+// A control plane that has kept its keys puts them in again within seconds of a restart, or never.
+constexpr std::uint64_t orphan_lifetime_ms = 10 * 60 * 1000;
 constexpr unsigned ticks_per_refresh = 5, ticks_per_confirmation = 25;
 
 std::uint16_t worker_count(const api::gateway_record& wanted) {
@@ -42,6 +45,8 @@ bool needs_restart(const api::gateway_record& a, const api::gateway_record& b) {
 
 }  // namespace
 
+gateway::gateway() : instance_(std::random_device{}() | std::uint64_t{std::random_device{}()} << 32 | 1) {}
+
 gateway::~gateway() {
   if (!running_) return;
   // Routes of ours first, while their TAPs are there; then the ports go back to the kernel, then the threads end.
@@ -54,6 +59,7 @@ gateway::~gateway() {
   tables_->rules.store(nullptr);
   rules_.reset();
   sas_.reset();
+  traps_.reset();
   ports_.reset();
   rcu_->wait();
   pipeline_.reset();
@@ -88,8 +94,10 @@ result<void> gateway::start_tables(const api::gateway_record& wanted) {
     const auto port = ports_->find(name);
     return is_tunnel_port(port) ? port : no_port;
   };
-  sas_ = std::make_unique<sa_set>(*tables_, *engines_, *store_, workers, port_of,
-                                  [this](const api::event& event) { events_.add(event); });
+  traps_ = std::make_unique<trap_set>(*tables_, port_of);
+  sas_ = std::make_unique<sa_set>(
+      *tables_, *engines_, *store_, workers, port_of, [this](const api::event& event) { events_.add(event); },
+      traps_.get());
   return {};
 }
 
@@ -127,6 +135,7 @@ result<void> gateway::start(const staged_batch& batch) {
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
   started_unix_ns_ = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+  orphans_until_ms_ = monotonic_ms() + orphan_lifetime_ms;
   running_ = true;
   if (auto first = kernel_->dispatch(); !first) return first;
   events_.add(api::event{});  // of the kind `started`
@@ -164,6 +173,7 @@ void gateway::undo_ports(const std::vector<port_change>& changes) {
     if (auto again = ports_->open(*change.before); !again) log_event("port-lost", again.error().reason);
   }
   sas_->rebind_interfaces();
+  traps_->rebind_interfaces();
   ports_->refresh_tunnels();
   // The routes over a port went with its TAP.
   for (const auto& route : routes_)
@@ -248,18 +258,26 @@ result<void> gateway::apply(staged_batch& batch) {
     return std::unexpected(why);
   };
   std::unique_ptr<rule_set> rules;
+  const auto orders = trap_set::orders_of(batch.traps);
+  if (!orders) return undo(orders.error());
   if (batch.replace) {
     auto built = build_rules(batch.policies);
     if (!built) return undo(built.error());
     rules = std::move(*built);
   }
-  auto change = sas_->prepare(batch.sas, batch.removed, batch.replace);
+  auto change = sas_->prepare({.sas = batch.sas,
+                               .removed = batch.removed,
+                               .moved = batch.moved,
+                               .replaced_by = batch.replace ? &batch.ports : nullptr});
   if (!change) return undo(change.error());
   if (batch.replace)
     if (auto routed = set_routes(batch.routes); !routed) return undo(routed.error());
-  auto committed = sas_->commit(**change);
+  sas_->commit(**change);
   if (!changes->empty()) sas_->rebind_interfaces();
   if (batch.replace) {
+    sas_->follow_orders(*orders, true);
+    traps_->replace(batch.traps);
+    sas_->follow_orders(*orders, false);
     publish_rules(std::move(rules));
     close_ports_but(batch.ports);
   }
@@ -268,27 +286,36 @@ result<void> gateway::apply(staged_batch& batch) {
   ports_->refresh_tunnels();
   ports_->start_receiving();
   rcu_->reclaim();
-  return committed;
+  return {};
 }
 
 void gateway::on_kernel() {
   if (auto done = kernel_->dispatch(); !done) log_event("netlink", done.error().reason);
 }
 
-void gateway::on_workers() {
+bool gateway::on_workers() {
   // announce() comes back with the next look; what arrives between is found by this loop or wakes us again.
   pipeline_->control_wake.woke();
   pipeline_->control_wake.announce();
   resolve_request request;
   while (pipeline_->next_resolve(request)) kernel_->resolve(request);
   api::event event;
-  while (pipeline_->next_event(event)) events_.add(event);
+  // No more than are kept: a flood of one kind must not push out what subscribers have not got yet.
+  for (std::size_t taken = 0; taken < events_kept / 2; ++taken) {
+    if (!pipeline_->next_event(event)) return false;
+    events_.add(event);
+  }
+  return true;
 }
 
 void gateway::on_tick() {
   if (!running_) return;
   rcu_->reclaim();
-  on_workers();
+  if (monotonic_ms() >= orphans_until_ms_) {
+    orphans_until_ms_ = ~0ull;
+    if (const auto freed = store_->give_back_orphans(); freed != 0)
+      log_event("sequences", std::to_string(freed) + " records of negotiated keys from an earlier process are free again");
+  }
   sas_->expire(monotonic_ms());
   ports_->refresh_tunnels();
   ++ticks_;

@@ -22,7 +22,7 @@ namespace trunkgate {
 // Control thread.
 class gateway {
  public:
-  gateway() = default;
+  gateway();
   ~gateway();  // orderly: ports go back to the kernel
 
   // All or nothing. On failure the state is as before and the error names what was refused.
@@ -34,12 +34,18 @@ class gateway {
     return pipeline_ != nullptr ? pipeline_->control_wake.descriptor() : -1;
   }
   void on_kernel();   // netlink has something
-  void on_workers();  // workers ask for neighbours, or tell of events
+  // Workers ask for neighbours, or tell of events. True: there may be more; give the events to who waits for them first.
+  bool on_workers();
   void on_tick();     // about every 200 ms
   [[nodiscard]] const event_list& events() const { return events_; }
 
   // nullptr before the first batch.
   [[nodiscard]] watcher* watch() const { return watcher_.get(); }
+
+  // As sa_set::use().
+  void use(std::span<const std::uint32_t> pairs, const std::function<void(const api::sa_use&)>& visit) const {
+    if (running_) sas_->use(pairs, visit);
+  }
 
   void report(const std::function<void(const api::gateway_status&)>& visit) const;
   void report(const std::function<void(const api::port_status&)>& visit) const;
@@ -77,6 +83,7 @@ class gateway {
   std::unique_ptr<pipeline> pipeline_;
   std::unique_ptr<host_thread> host_;
   std::unique_ptr<port_set> ports_;
+  std::unique_ptr<trap_set> traps_;
   std::unique_ptr<sa_set> sas_;
   std::unique_ptr<watcher> watcher_;
 
@@ -93,6 +100,8 @@ class gateway {
   eal_report eal_;
   std::uint64_t started_unix_ns_ = 0;
   unsigned ticks_ = 0;
+  std::uint64_t instance_ = 0;            // of this process, random
+  std::uint64_t orphans_until_ms_ = ~0ull;  // as monotonic_ms(); then the slots that nobody took up again are freed
   bool running_ = false;
 };
 

@@ -40,6 +40,10 @@ struct event_loop {
   api_server& server;
   int signals;
 
+  void take_from_workers() {
+    if (served.worker_descriptor() < 0) return;
+    while (served.on_workers()) server.push_events();
+  }
   void run() {
     std::uint64_t next_tick = 0;
     while (!server.shutdown_requested()) {
@@ -50,7 +54,7 @@ struct event_loop {
       server.each_descriptor([&](int descriptor) { waits.push_back({descriptor, POLLIN, 0}); });
       ::poll(waits.data(), waits.size(), server.watching() ? watch_ms : tick_ms);
       if ((waits[0].revents & POLLIN) != 0) return;
-      if ((waits[3].revents & POLLIN) != 0) served.on_workers();
+      if ((waits[3].revents & POLLIN) != 0) take_from_workers();
       if ((waits[2].revents & POLLIN) != 0) served.on_kernel();
       for (std::size_t i = 4; i < waits.size(); ++i)
         if (waits[i].revents != 0) server.serve(waits[i].fd);
@@ -61,6 +65,7 @@ struct event_loop {
       const auto ms =
           static_cast<std::uint64_t>(now.tv_sec) * 1000 + static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
       if (ms >= next_tick) {
+        take_from_workers();
         served.on_tick();
         next_tick = ms + tick_ms;
       }

@@ -170,6 +170,9 @@ void port_set::close(std::string_view name) {
   shown.present.store(false);
   shown.up.store(false);
   shown.sa.store(nullptr);
+  shown.demanded.store(nullptr);
+  if (const auto* old = shown.by_worker.exchange(nullptr); old != nullptr)
+    pipeline_.tables().rcu.retire(std::unique_ptr<const worker_sas>(old));
   kernel_.unbind_port(port->index);
   host_.set_tap(port->index, nullptr);
   if (port->device != nullptr) drop_device(port->device, &port->record);

@@ -37,6 +37,16 @@ result<void> check_outer(const api::outer_header& outer) {
   return {};
 }
 
+result<void> check_selectors(const api::selector_record& record) {
+  if (record.local_count > api::ranges_per_side || record.remote_count > api::ranges_per_side)
+    return failure("too many selectors");
+  if (!valid(record.local_ranges, record.local_count) || !valid(record.remote_ranges, record.remote_count))
+    return failure("a selector's addresses are not from a lower to a higher one of one family");
+  if (!valid_protocol(record.protocol) || !valid(record.local_ports) || !valid(record.remote_ports))
+    return failure("a selector's protocol or ports are out of their range");
+  return {};
+}
+
 }  // namespace
 
 result<void> check(const api::port_record& record) {
@@ -83,12 +93,13 @@ result<void> check(const api::sa_record& record) {
   if (record.mode == api::sa_mode::transport && record.tfc_padding != 0)
     return refuse("padding for traffic flow confidentiality needs tunnel mode");
   if (auto fine = check_outer(record.outer); !fine) return refuse(fine.error().reason.c_str());
-  if (record.local_count > api::ranges_per_side || record.remote_count > api::ranges_per_side)
-    return refuse("too many selectors");
-  if (!valid(record.local_ranges, record.local_count) || !valid(record.remote_ranges, record.remote_count))
-    return refuse("a selector's addresses are not from a lower to a higher one of one family");
-  if (!valid_protocol(record.protocol) || !valid(record.local_ports) || !valid(record.remote_ports))
-    return refuse("a selector's protocol or ports are out of their range");
+  if (auto fine = check_selectors(record); !fine) return refuse(fine.error().reason.c_str());
+  if (record.keying > api::sa_keying::manual) return refuse("unknown kind of keying");
+  if (record.keying == api::sa_keying::manual && record.pair != 0) return refuse("a pair by hand has no number");
+  if (record.pair != 0 && record.pair < 256) return refuse("SPIs below 256 are reserved");
+  if (record.pair != 0 && record.direction == api::sa_direction::inbound && record.pair != record.spi)
+    return refuse("a pair has the number of its inbound SPI");
+  if (record.worker != api::any_worker && record.worker >= api::worker_limit) return refuse("there is no such worker");
   if (record.key_length != info(record.suite).key_material())
     return refuse("the key has the wrong length for its suite");
   if (record.spi < 256) return refuse("SPIs below 256 are reserved");
@@ -96,6 +107,19 @@ result<void> check(const api::sa_record& record) {
     return refuse("the replay window must be 64 to 65536 packets");
   if (!valid(record.local) || !valid(record.remote) || record.local.family != record.remote.family)
     return refuse("both ends must be of one address family");
+  return {};
+}
+
+result<void> check(const api::trap_record& record) {
+  if (auto fine = check_selectors(record); !fine)
+    return failure("tunnel " + std::string(record.tunnel.view()) + ": " + fine.error().reason);
+  return {};
+}
+
+result<void> check(const api::move_record& record) {
+  if (record.direction > api::sa_direction::inbound) return failure("move: unknown direction");
+  if (!valid(record.local) || !valid(record.remote) || record.local.family != record.remote.family)
+    return failure("move: both ends must be of one address family");
   return {};
 }
 

@@ -12,5 +12,7 @@ namespace trunkgate {
 [[nodiscard]] result<void> check(const api::route_record& record);
 [[nodiscard]] result<void> check(const api::policy_record& record);
 [[nodiscard]] result<void> check(const api::sa_record& record);
+[[nodiscard]] result<void> check(const api::trap_record& record);
+[[nodiscard]] result<void> check(const api::move_record& record);
 
 }  // namespace trunkgate

@@ -12,6 +12,7 @@ void gateway::report(const std::function<void(const api::gateway_status&)>& visi
   api::gateway_status status;
   status.configured = configured_;
   status.pid = static_cast<std::uint32_t>(::getpid());
+  status.instance = instance_;
   if (running_) {
     status.started_unix_ns = started_unix_ns_;
     status.workers = static_cast<std::uint16_t>(pipeline_->workers().size());

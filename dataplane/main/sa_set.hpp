@@ -4,12 +4,16 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <span>
+#include <unordered_map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <tuple>
 #include <vector>
 
 #include "dataplane/core/secret.hpp"
+#include "dataplane/main/trap_set.hpp"
 #include "dataplane/state/tables.hpp"
 
 namespace trunkgate {
@@ -21,22 +25,33 @@ class sa_set {
   using port_finder = std::function<std::uint16_t(std::string_view)>;
   using tell_function = std::function<void(const api::event&)>;
   sa_set(forwarding_tables& tables, const crypto_engines& engines, sequence_store& store, std::uint16_t workers,
-         port_finder port_of, tell_function tell)
+         port_finder port_of, tell_function tell, const trap_set* traps = nullptr)
       : tables_(tables),
         engines_(engines),
         store_(store),
         workers_(workers),
         port_of_(std::move(port_of)),
-        tell_(std::move(tell)) {}
+        tell_(std::move(tell)),
+        traps_(traps) {}
   ~sa_set();  // workers are gone by now
 
   struct change;  // prepared, not yet visible
-  // Builds what `wanted` adds or changes (their keys are wiped). With `replace`, what it does not name goes. Nothing is
-  // visible before commit(). Fails with the SA's tunnel and child.
-  [[nodiscard]] result<std::unique_ptr<change>> prepare(std::deque<api::sa_record>& wanted,
-                                                        const std::vector<api::sa_record>& removed, bool replace);
-  // Fails only where memory ran out while an SA changed its selectors: that SA is gone, everything else is in force.
-  [[nodiscard]] result<void> commit(change& prepared);
+  // What a batch asks for.
+  struct wanted {
+    std::deque<api::sa_record>& sas;
+    const std::vector<api::sa_record>& removed;
+    const std::vector<api::move_record>& moved;
+    // The whole wanted state of what is put in by hand. Negotiated SAs stay, but for those whose interface is none of
+    // these ports any more: what came out of them would come from nowhere.
+    const std::vector<api::port_record>* replaced_by = nullptr;
+  };
+  // Builds what is added or changed (the keys are wiped). Nothing is visible before commit(). Fails with the SA's tunnel
+  // and what is wrong.
+  [[nodiscard]] result<std::unique_ptr<change>> prepare(const wanted& batch);
+  void commit(change& prepared);
+  // Negotiated SAs stand where their child stands. First `down`, before the traps change, then not: so none ever stands
+  // behind its child's trap.
+  void follow_orders(const trap_set::order_map& orders, bool down);
   // Tunnels' interfaces were opened anew: their SAs belong to them again.
   void rebind_interfaces();
   void report(const std::function<void(const api::sa_status&)>& visit) const;
@@ -45,6 +60,8 @@ class sa_set {
   [[nodiscard]] const api::sa_record* find(api::sa_direction direction, std::uint32_t spi) const;
   // What the SAs of a tunnel's interface, by its name, carry and have carried.
   void add_traffic(std::string_view interface, api::port_status& status) const;
+  // Of the pairs, or of all of them if none is named, outbound and inbound; those that are not there are left out.
+  void use(std::span<const std::uint32_t> pairs, const std::function<void(const api::sa_use&)>& visit) const;
   // SAs whose lifetime in seconds has passed: told of, and stopped. `now_ms`: as monotonic_ms().
   void expire(std::uint64_t now_ms);
 
@@ -64,8 +81,18 @@ class sa_set {
     [[nodiscard]] sa_lifetime& lifetime() const { return out != nullptr ? out->lifetime : in->lifetime; }
     [[nodiscard]] sa_counters& counters() const { return out != nullptr ? out->counters : in->counters; }
   };
+  // An installed SA that becomes what the record says.
+  struct reshaping {
+    key which;
+    api::sa_record record;  // without its key
+  };
   [[nodiscard]] result<entry> build(api::sa_record& record);
+  [[nodiscard]] result<void> stage(change& prepared, api::sa_record& record, const std::vector<api::sa_record>& removed);
+  [[nodiscard]] result<void> stage(change& prepared, const api::move_record& move) const;
+  // The installed SA that the record is about, by pair or else by SPI.
+  [[nodiscard]] const key* find_key(const api::sa_record& record) const;
   void insert(entry made);
+  void note_pair(const key& which, const api::sa_record& record, bool there);
   // Out of the tables; it goes on living in `left`.
   void take_out(const key& which, std::vector<entry>& left);
   // Frees them after the grace period, and the numbers of those whose keys never come back.
@@ -77,10 +104,9 @@ class sa_set {
     std::uint64_t tx_packets = 0, tx_bytes = 0, rx_packets = 0, rx_bytes = 0;  // of SAs that are gone
   };
   void bind(std::string_view interface, const interface_sas& sas);
-  // Changes what may be changed of an SA: anything but who it is.
-  [[nodiscard]] result<void> reshape(api::sa_record& record);
-  // The new one has the age and the traffic of the old one, whose SA it is.
-  static void continue_life(const entry& made, const entry& old);
+  // Changes what may be changed of SAs: anything but who they are.
+  void reshape(std::vector<reshaping>& all);
+  void reorder(const entry& sa, std::uint32_t order);
   // Notes (or forgets) when the SA's seconds will be over.
   void schedule(const key& which, const entry& sa, bool add);
 
@@ -94,12 +120,19 @@ class sa_set {
   std::map<std::string, interface_sas, std::less<>> interfaces_;
   tell_function tell_;
   std::set<std::pair<std::uint64_t, key>> deadlines_;  // monotonic ms
+  const trap_set* traps_;                              // nullptr: none
+  struct pair_keys {
+    std::optional<key> in, out;
+  };
+  std::unordered_map<std::uint32_t, pair_keys> pairs_;
+  std::uint64_t youngest_ = 0;
 
  public:
   struct change {
     std::vector<entry> made;
     std::vector<key> gone;
-    std::deque<api::sa_record> reshaped;  // same SA and key, other selectors: changed in place of the old one
+    std::set<key> named;
+    std::vector<reshaping> reshaped;
 
     explicit change(sequence_store& store) : store_(store) {}
     change(const change&) = delete;

@@ -114,13 +114,20 @@ result<void> api_server::handle(session& client, const api::message& request) {
     case api::message_type::watch: return watch(client, request);
     case api::message_type::unwatch: return unwatch(client, request.header);
     case api::message_type::subscribe: client.subscribed = true; return {};
+    case api::message_type::use: return use(client, request);
     default: return stage(client, request);
   }
 }
 
 result<void> api_server::stage(session& client, const api::message& request) {
   if (client.batch == nullptr) return failure("a record came outside of a batch");
-  auto& batch = *client.batch;
+  auto done = put(*client.batch, request);
+  // What is sent behind it without waiting must not be applied without it.
+  if (!done) client.batch.reset();
+  return done;
+}
+
+result<void> api_server::put(staged_batch& batch, const api::message& request) {
   switch (request.header.type) {
     case api::message_type::put_gateway: {
       auto record = request.as<api::gateway_record>();
@@ -138,6 +145,10 @@ result<void> api_server::stage(session& client, const api::message& request) {
       batch.removed.push_back(*record);
       return {};
     }
+    case api::message_type::put_trap:
+      if (!batch.replace) return failure("a trap is part of the configuration: a batch that replaces it");
+      return take<api::trap_record>(request, batch.traps);
+    case api::message_type::move_sa: return take<api::move_record>(request, batch.moved);
     default: return failure("unknown request");
   }
 }
@@ -148,10 +159,35 @@ result<void> api_server::commit(session& client) {
   auto applied = gateway_.apply(*batch);
   if (applied)
     log_event("applied", std::to_string(batch->ports.size()) + " ports, " + std::to_string(batch->policies.size()) +
-                             " policies, " + std::to_string(batch->sas.size()) + " SAs");
+                             " policies, " + std::to_string(batch->sas.size()) + " SAs, " +
+                             std::to_string(batch->traps.size()) + " traps");
   else
     log_event("refused", applied.error().reason);
   return applied;
+}
+
+result<void> api_server::use(session& client, const api::message& request) {
+  if (request.header.length % sizeof(std::uint32_t) != 0) return failure("pairs are numbers of 32 bits");
+  std::vector<std::uint32_t> pairs(request.header.length / sizeof(std::uint32_t));
+  if (!pairs.empty()) std::memcpy(pairs.data(), request.body.data(), request.header.length);
+  api::header answer;
+  answer.type = api::message_type::record;
+  answer.kind = api::record_kind::uses;
+  answer.request = request.header.request;
+  std::vector<api::sa_use> uses;
+  result<void> sent;
+  const auto flush = [&] {
+    if (sent && !uses.empty())
+      sent = client.channel.send(answer, {reinterpret_cast<const std::uint8_t*>(uses.data()),
+                                          uses.size() * sizeof(api::sa_use)});
+    uses.clear();
+  };
+  gateway_.use(pairs, [&](const api::sa_use& one) {
+    uses.push_back(one);
+    if (uses.size() == api::uses_per_message) flush();
+  });
+  flush();
+  return sent;
 }
 
 template <class Status>

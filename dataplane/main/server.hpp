@@ -46,6 +46,8 @@ class api_server {
   [[nodiscard]] result<void> watch(session& client, const api::message& request);
   [[nodiscard]] result<void> unwatch(session& client, const api::header& request);
   void leave(std::list<session>::iterator client);
+  [[nodiscard]] static result<void> put(staged_batch& batch, const api::message& request);
+  [[nodiscard]] result<void> use(session& client, const api::message& request);
   [[nodiscard]] result<void> dump(session& client, const api::header& request);
   template <class Status>
   [[nodiscard]] result<void> send_all(session& client, const api::header& request);

@@ -17,7 +17,9 @@ struct staged_batch {
   std::vector<api::route_record> routes;
   std::vector<api::policy_record> policies;
   std::deque<api::sa_record> sas;  // with keys; a deque never moves what it holds, so no copy of a key stays behind
-  std::vector<api::sa_record> removed;  // only direction and SPI count
+  std::vector<api::sa_record> removed;  // which: as for message_type::remove_sa
+  std::vector<api::move_record> moved;
+  std::vector<api::trap_record> traps;
 
   staged_batch() = default;
   staged_batch(const staged_batch&) = delete;

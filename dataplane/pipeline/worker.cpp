@@ -14,6 +14,7 @@ namespace trunkgate {
 namespace {
 
 constexpr unsigned ring_room = 1023;
+constexpr unsigned punt_room = 2047;  // more than the policers let through at once of floods that anybody can make
 constexpr std::uint16_t receive_burst = 64;  // frames of one queue per turn
 constexpr unsigned idle_turns_before_sleep = 200;
 constexpr int sleep_limit_ms = 100;                 // a sleeper looks up now and then, whatever happens
@@ -52,7 +53,7 @@ void account(stage_counters& counters, std::size_t packets, std::uint64_t cycles
 
 worker::worker(pipeline& owner, std::unique_ptr<stage_context> context)
     : injected(ring_room),
-      punted(ring_room),
+      punted(punt_room),
       resolves(255),
       events(1023),
       pipeline_(owner),

@@ -139,6 +139,10 @@ drop_reason unwrap(rte_mbuf* packet, const inbound_sa& sa, const esp_op& op) noe
   return merge_ecn(payload, outer_class) ? drop_reason::none : drop_reason::ecn_congestion_lost;
 }
 
+bool peer_is_elsewhere(const inbound_sa& sa, rte_mbuf* packet) noexcept {
+  return sa.udp && (meta(packet).source_port != sa.record.remote_port || !comes_from(packet, sa.remote));
+}
+
 void finish(stage_context& context, const pending& p, const esp_op& op) noexcept {
   auto& sa = *meta(p.packet).in_sa;
   if (!op.ok) return context.drop(p.packet, sa.counters, drop_reason::esp_integrity_failed);
@@ -147,7 +151,11 @@ void finish(stage_context& context, const pending& p, const esp_op& op) noexcept
   if (sa.window.accept(p.sequence)) {
     sa.slot->highest_accepted.store(p.sequence, std::memory_order_relaxed);
     sa.counters.last_sequence.set(p.sequence);
+    // Only now: what is replayed or late may come from where the peer was, or from who recorded it (RFC 7296 2.23).
+    if (sa.follow_peer && peer_is_elsewhere(sa, p.packet)) [[unlikely]]
+      tell_peer_moved(context, sa, p.packet);
   }
+  sa.counters.last_used_ms.set(context.now_ms);
   if (const auto wrong = unwrap(p.packet, sa, op); wrong != drop_reason::none)
     return context.drop(p.packet, sa.counters, wrong);
   context.go_on_to_selectors(p.packet, stage_id::esp_decapsulate);

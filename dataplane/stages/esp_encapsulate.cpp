@@ -226,10 +226,11 @@ bool wrap(stage_context& context, rte_mbuf* packet, outbound_sa& sa, esp_op& op)
 }
 
 // As policy looks for it: the selectors, then the route.
-outbound_sa* find_sa(const forwarding_tables& tables, rte_mbuf* packet) noexcept {
+outbound_sa* find_sa(const forwarding_tables& tables, rte_mbuf* packet, std::uint16_t worker) noexcept {
   const auto key = flow_key_of(packet);
-  if (auto* sa = tables.selectors->match(key); sa != nullptr) return sa;
-  return interface_sa(tables, tables.routes->lookup(destination_of(packet), meta(packet).flow_hash).port, key);
+  if (const auto found = tables.selectors->find(key, worker); found.needed()) return found.sa;
+  const auto way = tables.routes->lookup(destination_of(packet), meta(packet).flow_hash);
+  return by_interface(tables, way.port, key, worker).sa;
 }
 
 // The SA, on its own worker; nullptr if the packet has left. While a packet crosses from one worker to another the
@@ -237,7 +238,7 @@ outbound_sa* find_sa(const forwarding_tables& tables, rte_mbuf* packet) noexcept
 outbound_sa* own_sa(stage_context& context, rte_mbuf* packet) noexcept {
   auto& m = meta(packet);
   if (m.generation != context.generation) {
-    m.out_sa = find_sa(context.tables, packet);
+    m.out_sa = find_sa(context.tables, packet, context.worker);
     m.generation = context.generation;
     // A transport SA is for the box's own packets alone, as in policy.
     if (m.out_sa == nullptr || (m.out_sa->transport && m.ingress != box_index)) {

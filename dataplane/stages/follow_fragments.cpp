@@ -86,8 +86,10 @@ void follow_fragments(stage_context& context, std::span<rte_mbuf* const> burst) 
   const bool wanted = context.tables.ports_decide() || !context.fragments.empty();
   for (auto* packet : burst) {
     const auto& m = meta(packet);
+    // The box's own IKE passes by its port, whether rules name ports or not.
+    const bool perhaps_ike = m.ingress == box_index && m.protocol == protocol_udp;
     // All of IPv4's fragments name the datagram's protocol.
-    if (!wanted || !m.fragment || (m.ip_version == 4 && header_size(m.protocol) == 0))
+    if (!(wanted || perhaps_ike) || !m.fragment || (m.ip_version == 4 && header_size(m.protocol) == 0))
       context.go_on(packet, stage_id::follow_fragments);
     else
       follow(context, packet);

@@ -9,7 +9,7 @@
 
 namespace trunkgate {
 
-enum class punt_class : std::uint8_t { ike, sip, arp_nd, icmp, path_mtu, rest, count_ };
+enum class punt_class : std::uint8_t { ike, ike_init, sip, arp_nd, icmp, path_mtu, rest, count_ };
 inline constexpr std::size_t punt_class_count = static_cast<std::size_t>(punt_class::count_);
 
 struct punt_rate {
@@ -20,6 +20,7 @@ struct punt_rate {
 
 inline constexpr std::array<punt_rate, punt_class_count> punt_rates{{
     {punt_class::ike, "ike", 5000, 1000},
+    {punt_class::ike_init, "ike_init", 20000, 500},
     {punt_class::sip, "sip", 20000, 4000},
     {punt_class::arp_nd, "arp_nd", 1000, 200},
     {punt_class::icmp, "icmp", 1000, 200},

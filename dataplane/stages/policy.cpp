@@ -5,6 +5,7 @@
 #include "dataplane/stages/inbound_lookup.hpp"
 #include "dataplane/stages/quoted_flow.hpp"
 #include "dataplane/stages/size_report.hpp"
+#include "dataplane/stages/tell.hpp"
 #include "dataplane/stages/tunnel_interface.hpp"
 
 namespace trunkgate {
@@ -13,6 +14,10 @@ namespace {
 constexpr std::uint8_t no_path = static_cast<std::uint8_t>(path_id::count_);
 
 flow_verdict discard(drop_reason reason) noexcept { return {.path = no_path, .drop = reason}; }
+// Must be protected, and no SA is there.
+flow_verdict unprotected(trap* demanded) noexcept {
+  return {.path = no_path, .drop = drop_reason::no_sa, .demanded = demanded};
+}
 flow_verdict take(path_id path, std::uint16_t egress, adjacency* next_hop) noexcept {
   return {.path = static_cast<std::uint8_t>(path), .egress = egress, .next_hop = next_hop};
 }
@@ -38,9 +43,11 @@ special_packet special_of(const forwarding_tables& tables, rte_mbuf* packet, con
   return v6 && is_neighbour_discovery(m, type, ip[7]) ? special_packet::neighbour_discovery : special_packet::none;
 }
 
-bool is_ike(const flow_key& key) noexcept {
-  const auto ike = [](std::uint16_t port) { return port == port_ike || port == port_nat_traversal; };
-  return key.protocol == protocol_udp && key.has_ports != 0 && ike(key.source_port) && ike(key.destination_port);
+// Of the box's own port; a NAT may have given the peer any other (RFC 7296 2.23). Through 4500 comes and goes what has
+// the non-ESP marker, and keep-alives go: ESP there was classify's.
+bool is_ike(const flow_key& key, std::uint16_t own_port) noexcept {
+  return key.protocol == protocol_udp && key.has_ports != 0 &&
+         (own_port == port_ike || own_port == port_nat_traversal);
 }
 
 // To be protected by `sa`: the way out is the way to the peer.
@@ -60,6 +67,14 @@ flow_verdict protect_with(stage_context& context, const flow_key& key, outbound_
   return verdict;
 }
 
+// By an SA's selectors, or dropped by a trap's; nothing where no selectors hold it.
+std::optional<flow_verdict> by_selectors(stage_context& context, const flow_key& key) noexcept {
+  const auto found = context.tables.selectors->find(key, context.worker);
+  if (found.sa != nullptr) return protect_with(context, key, found.sa);
+  if (found.demanded != nullptr) return unprotected(found.demanded);
+  return std::nullopt;
+}
+
 // RFC 4301 6.1: an ICMP error of a host or router behind us, whose own address no tunnel carries, goes with the traffic
 // that it answers. It must come from where the quoted packet was going: otherwise anybody outside could have us sign
 // it.
@@ -77,8 +92,8 @@ outbound_sa* sa_by_quote(stage_context& context, rte_mbuf* packet, const flow_ke
 
 // Into the interface of a tunnel: by its SA or not at all.
 flow_verdict through_interface(stage_context& context, const flow_key& key, std::uint16_t port) noexcept {
-  auto* sa = interface_sa(context.tables, port, key);
-  return sa == nullptr ? discard(drop_reason::no_sa) : protect_with(context, key, sa);
+  const auto found = by_interface(context.tables, port, key, context.worker);
+  return found.sa == nullptr ? unprotected(found.demanded) : protect_with(context, key, found.sa);
 }
 
 // A rule's or the default's answer where nothing demands protection but, perhaps, the interface that the route names.
@@ -103,8 +118,8 @@ const operator_rules::rule* find_rule(const forwarding_tables& tables, const flo
   return rule;
 }
 
-// The ordered SPD: the operator's rules, then the SAs' selectors, then the interface that the route names, then
-// discard.
+// The ordered SPD: the operator's rules, then the selectors of SAs and traps, then the interface that the route names,
+// then discard.
 flow_verdict ask_spd(stage_context& context, rte_mbuf* packet, const flow_key& key, const route_result& way,
                      path_id path) noexcept {
   const auto& tables = context.tables;
@@ -113,12 +128,12 @@ flow_verdict ask_spd(stage_context& context, rte_mbuf* packet, const flow_key& k
     if (rule->record.action == api::policy_action::discard) return discard(drop_reason::policy_discard);
     if (rule->record.action == api::policy_action::bypass) return pass(context, key, way, path);
   }
-  if (auto* sa = tables.selectors->match(key); sa != nullptr) return protect_with(context, key, sa);
+  if (const auto verdict = by_selectors(context, key)) return *verdict;
   if (auto* sa = sa_by_quote(context, packet, key); sa != nullptr) return protect_with(context, key, sa);
   if (rule != nullptr)
     return path == path_id::to_box ? discard(drop_reason::no_sa) : through_interface(context, key, way.port);
   // In clear, although the tunnel's other end would have had to protect it.
-  if (tables.selectors->match(key.reversed()) != nullptr) return discard(drop_reason::cleartext_must_be_protected);
+  if (tables.selectors->find(key.reversed()).needed()) return discard(drop_reason::cleartext_must_be_protected);
   if (path != path_id::to_box && is_tunnel_port(way.port)) return through_interface(context, key, way.port);
   // Where no way leads out, no rule could name the port.
   if (path == path_id::bypass && way.verdict == route_verdict::none) return discard(drop_reason::no_route);
@@ -130,7 +145,7 @@ flow_verdict ask_spd(stage_context& context, rte_mbuf* packet, const flow_key& k
 // From the kernel: it has chosen port and neighbour already.
 flow_verdict decide_from_box(stage_context& context, rte_mbuf* packet, const flow_key& key) noexcept {
   const route_result way{.verdict = route_verdict::forward, .port = key.egress};
-  if (!is_tunnel_port(key.egress) && (key.special == special_packet::neighbour_discovery || is_ike(key)))
+  if (!is_tunnel_port(key.egress) && (key.special == special_packet::neighbour_discovery || is_ike(key, key.source_port)))
     return pass(context, key, way, path_id::from_box);
   return ask_spd(context, packet, key, way, path_id::from_box);
 }
@@ -139,7 +154,7 @@ flow_verdict decide_from_box(stage_context& context, rte_mbuf* packet, const flo
 flow_verdict decide_decrypted(stage_context& context, rte_mbuf* packet, const flow_key& key,
                               const route_result& way) noexcept {
   if (way.verdict == route_verdict::local) return take(path_id::to_box, box_index, nullptr);
-  if (auto* sa = context.tables.selectors->match(key); sa != nullptr) return protect_with(context, key, sa);
+  if (const auto verdict = by_selectors(context, key)) return *verdict;
   if (auto* sa = sa_by_quote(context, packet, key); sa != nullptr) return protect_with(context, key, sa);
   return pass(context, key, way, path_id::bypass);
 }
@@ -161,11 +176,11 @@ flow_verdict decide_from_interface(stage_context& context, const flow_key& key, 
   if (rule != nullptr && rule->record.action == api::policy_action::discard)
     return discard(drop_reason::policy_discard);
   // A peer may not speak for the networks of another tunnel.
-  if (rule == nullptr && tables.selectors->match(key.reversed()) != nullptr)
+  if (rule == nullptr && tables.selectors->find(key.reversed()).needed())
     return discard(drop_reason::cleartext_must_be_protected);
   if (path == path_id::to_box || (rule != nullptr && rule->record.action == api::policy_action::bypass))
     return pass(context, key, way, path);
-  if (auto* sa = tables.selectors->match(key); sa != nullptr) return protect_with(context, key, sa);
+  if (const auto verdict = by_selectors(context, key)) return *verdict;
   if (rule != nullptr) return through_interface(context, key, way.port);
   const bool leads_out = way.verdict == route_verdict::forward || way.verdict == route_verdict::unresolved;
   if (leads_out && is_unprotected_side(tables, key.ingress, way.port)) return discard(drop_reason::no_policy);
@@ -178,7 +193,7 @@ flow_verdict decide(stage_context& context, rte_mbuf* packet, const flow_key& ke
   const auto way = context.tables.routes->lookup(destination_of(packet), hash);
   const bool for_box =
       way.verdict == route_verdict::local || way.verdict == route_verdict::multicast || m.link_multicast;
-  if (for_box && (key.special == special_packet::neighbour_discovery || is_ike(key)))
+  if (for_box && (key.special == special_packet::neighbour_discovery || is_ike(key, key.destination_port)))
     return take(path_id::to_box, box_index, nullptr);
   // No rule needs to let it pass: icmp_in takes it.
   if (for_box && key.special == special_packet::size_report) return take(path_id::to_box, box_index, nullptr);
@@ -209,7 +224,10 @@ bool spend_hop(rte_mbuf* packet, const packet_meta& m) noexcept {
 
 void carry_out(stage_context& context, rte_mbuf* packet, const flow_verdict& verdict) noexcept {
   auto& m = meta(packet);
-  if (verdict.drop != drop_reason::none) return context.answer_error(packet, verdict.drop);
+  if (verdict.drop != drop_reason::none) {
+    if (verdict.demanded != nullptr) tell_acquire(context, *verdict.demanded);
+    return context.answer_error(packet, verdict.drop);
+  }
   const auto path = static_cast<path_id>(verdict.path);
   // A chain of buffers is for the kernel only (see reassemble): the stages of the other paths need one piece.
   if (packet->nb_segs != 1 && path != path_id::to_box)

@@ -7,7 +7,23 @@
 namespace trunkgate {
 namespace {
 
-punt_class class_of(const packet_meta& m, const std::uint8_t* ip) noexcept {
+// The first message of an exchange that anybody can begin: IKE_SA_INIT (RFC 7296 3.1: the responder's SPI is 0) without a
+// cookie, which would be the first payload (2.6). Whoever floods the box with such starves neither those who have shown
+// that they are where they say, nor the IKE SAs that are up.
+bool is_first_init(rte_mbuf* packet, const std::uint8_t* ip) noexcept {
+  constexpr std::size_t marker = 4, ike_header = 28, responder_spi = 8, next_payload = 16;
+  constexpr std::uint8_t notify = 41;
+  const auto& m = meta(packet);
+  const std::size_t at = m.l4_offset + sizeof(udp_header) + (m.destination_port == port_ike ? 0 : marker);
+  // Of a chain of buffers the first one has the headers.
+  if (m.l2_length + at + ike_header > rte_pktmbuf_data_len(packet)) return true;
+  const auto* ike = ip + at;
+  static constexpr std::uint8_t none[8] = {};
+  return std::memcmp(ike + responder_spi, none, sizeof none) == 0 && ike[next_payload] != notify;
+}
+
+punt_class class_of(rte_mbuf* packet, const std::uint8_t* ip) noexcept {
+  const auto& m = meta(packet);
   if (m.ip_version == 0) return punt_class::arp_nd;
   switch (m.protocol) {
     case protocol_icmpv6:
@@ -15,7 +31,8 @@ punt_class class_of(const packet_meta& m, const std::uint8_t* ip) noexcept {
                                                                                    : punt_class::icmp;
     case protocol_icmp: return punt_class::icmp;
     case protocol_udp:
-      if (m.destination_port == port_ike || m.destination_port == port_nat_traversal) return punt_class::ike;
+      if (m.destination_port == port_ike || m.destination_port == port_nat_traversal)
+        return is_first_init(packet, ip) ? punt_class::ike_init : punt_class::ike;
       [[fallthrough]];
     case protocol_tcp:
       return m.destination_port == port_sip || m.destination_port == port_sips ? punt_class::sip : punt_class::rest;
@@ -52,7 +69,7 @@ bool frame_for_kernel(const stage_context& context, rte_mbuf* packet) noexcept {
 void punt(stage_context& context, std::span<rte_mbuf* const> burst) noexcept {
   for (auto* packet : burst) {
     const auto& m = meta(packet);
-    if (!context.policer.admits(class_of(m, ip_header(packet)), context.now_tsc)) {
+    if (!context.policer.admits(class_of(packet, ip_header(packet)), context.now_tsc)) {
       context.drop(packet, drop_reason::punt_rate_limited);
       continue;
     }

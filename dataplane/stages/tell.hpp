@@ -23,6 +23,12 @@ template <class Sa>
   return expired == api::sa_limit::sequence ? drop_reason::esp_sequence_exhausted : drop_reason::sa_expired;
 }
 
+// A packet wants the child, and it has no SA (RFC 4301 4.4.1.2). Told of once a second at most.
+[[gnu::cold]] void tell_acquire(stage_context& context, trap& wanted) noexcept;
+
+// Authentic ESP of this SA, still with its outer headers, came from where the peer was not before. As above.
+[[gnu::cold, gnu::noinline]] void tell_peer_moved(stage_context& context, inbound_sa& sa, rte_mbuf* packet) noexcept;
+
 // ESP that find_inbound() has no SA for; an unknown SPI is told of, once a second at most.
 [[gnu::cold]] void drop_unmatched(stage_context& context, rte_mbuf* packet, drop_reason reason) noexcept;
 

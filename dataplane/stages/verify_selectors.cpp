@@ -30,7 +30,6 @@ void verify_selectors(stage_context& context, std::span<rte_mbuf* const> burst) 
     }
     sa.counters.packets.add(1);
     sa.counters.bytes.add(m.ip_length);
-    sa.counters.last_used_ms.set(context.now_ms);
     if (sa.lifetime.due(sa.counters.packets.get(), sa.counters.bytes.get())) [[unlikely]]
       tell_limits(context, sa);
     if (const auto port = sa.port.load(std::memory_order_relaxed); port != no_port) m.ingress = port;

@@ -11,6 +11,7 @@
 namespace trunkgate {
 
 struct outbound_sa;
+struct trap;
 struct adjacency;
 
 struct flow_verdict {
@@ -19,6 +20,7 @@ struct flow_verdict {
   std::uint16_t egress = no_port;
   outbound_sa* sa = nullptr;
   adjacency* next_hop = nullptr;  // nullptr: forward asks the FIB
+  trap* demanded = nullptr;       // dropped for want of an SA of this child
 };
 
 // Set-associative: four entries to a set, the oldest use is replaced. An entry of another generation is a miss: so

@@ -24,6 +24,7 @@ class learned_path_mtu {
     word_.store(now_ms << 16 | mtu, std::memory_order_relaxed);
     learned_.fetch_add(1, std::memory_order_relaxed);
   }
+  void forget() noexcept { word_.store(0, std::memory_order_relaxed); }
   void refuse() noexcept { refused_.fetch_add(1, std::memory_order_relaxed); }
 
   // ---- for reports ----

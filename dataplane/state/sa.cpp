@@ -30,7 +30,8 @@ result<void> install_common(Sa& sa, api::sa_record& record, const crypto_engines
   if (!key)
     return failure("tunnel " + std::string(record.tunnel.view()) + ", child " + std::string(record.child.view()) +
                    ": " + key.error().reason);
-  auto taken = store.take(sa.origin.identity);
+  const bool negotiated = record.keying == api::sa_keying::negotiated;
+  auto taken = store.take(sa.origin.identity, negotiated ? slot_life::negotiated : slot_life::for_ever);
   if (!taken) return std::unexpected(taken.error());
   sa.key_owner = std::move(*key);
   sa.key = sa.key_owner.get();
@@ -39,14 +40,11 @@ result<void> install_common(Sa& sa, api::sa_record& record, const crypto_engines
   sa.iv = suite.iv;
   sa.icv = suite.icv;
   sa.block = suite.block;
-  sa.udp = record.udp_encapsulation != 0;
   sa.esn = record.esn != 0;
-  sa.record = record;
   sa.transport = record.mode == api::sa_mode::transport;
   sa.origin.fresh_slot = !taken->resumed;
   sa.origin.installed_unix_ns = unix_ns();
   sa.origin.installed_ms = monotonic_ms();
-  (void)sa.lifetime.judge(sa.record, 0, 0);
   return {};
 }
 
@@ -81,6 +79,8 @@ std::uint8_t* fill_outer_ip(outbound_sa& sa) {
 
 // What goes in front of ESP.
 void fill_template(outbound_sa& sa) {
+  sa.outer = {};
+  sa.outer_sum = 0;
   auto* at = sa.transport ? sa.outer.data() : fill_outer_ip(sa);
   if (sa.transport) sa.kept_length = sa.outer_v6 ? 40 : 20;
   if (sa.udp) {
@@ -89,6 +89,16 @@ void fill_template(outbound_sa& sa) {
     at += 8;  // the checksum stays 0 (RFC 3948 2.1)
   }
   sa.outer_length = static_cast<std::uint8_t>(at - sa.outer.data());
+}
+
+// What both directions take from the record. Limits that it does not change stay reached.
+template <class Sa>
+void shape_common(Sa& sa, const api::sa_record& record) {
+  if (sa.record.soft != record.soft || sa.record.hard != record.hard) sa.lifetime.restart();
+  sa.record = record;
+  wipe(sa.record.key.data(), sa.record.key.size());
+  sa.udp = record.udp_encapsulation != 0;
+  (void)sa.lifetime.judge(sa.record, sa.counters.packets.get(), sa.counters.bytes.get());
 }
 
 }  // namespace
@@ -120,8 +130,11 @@ sequence_identity identify(const api::sa_record& record) {
   input[0] = static_cast<std::uint8_t>(record.direction);
   input[1] = static_cast<std::uint8_t>(record.suite);
   std::memcpy(&input[4], &record.spi, 4);
-  std::memcpy(&input[8], record.local.bytes.data(), 16);
-  std::memcpy(&input[24], record.remote.bytes.data(), 16);
+  // A negotiated SA may move: its numbers go with it, also to the next process.
+  if (record.keying == api::sa_keying::manual) {
+    std::memcpy(&input[8], record.local.bytes.data(), 16);
+    std::memcpy(&input[24], record.remote.bytes.data(), 16);
+  }
   // cppcheck-suppress containerOutOfBounds ; it takes the array for one without the key's part
   std::memcpy(&input[key_at], record.key.data(), record.key.size());
   std::array<std::uint8_t, SHA256_DIGEST_LENGTH> digest{};
@@ -138,13 +151,7 @@ result<std::unique_ptr<outbound_sa>> make_outbound_sa(api::sa_record& record, co
   if (auto done = install_common(*sa, record, engines, store, owner); !done) return std::unexpected(done.error());
   sa->counter_iv = info(record.suite).counter_iv;
   sa->spi = be32(record.spi);
-  sa->outer_v6 = record.remote.family == ip_family::v6;
-  const auto& outer = record.outer;
-  sa->plain = !sa->transport && record.tfc_padding == 0 && outer.dscp == api::dscp_copied &&
-              outer.ecn == api::ecn_mode::normal && outer.df == api::df_mode::copy &&
-              outer.flow_label != api::flow_label_copy;
-  sa->tfc_padding = record.tfc_padding;
-  fill_template(*sa);
+  reshape(*sa, record);
   // Nothing at or below the reservation may be used again: the process before this one may have sent it.
   sa->sequence = sa->reserved = sa->slot->reserved.load(std::memory_order_acquire);
   sa->near_end = last_sequence(sa->esn) - last_sequence(sa->esn) / 16;
@@ -156,10 +163,33 @@ result<std::unique_ptr<inbound_sa>> make_inbound_sa(api::sa_record& record, cons
                                                     sequence_store& store, std::uint16_t owner) {
   auto sa = std::make_unique<inbound_sa>();
   if (auto done = install_common(*sa, record, engines, store, owner); !done) return std::unexpected(done.error());
-  sa->local = record.local;
-  sa->remote = record.remote;
+  reshape(*sa, record);
   sa->window = replay_window(record.replay_window, sa->slot->highest_accepted.load(std::memory_order_acquire));
   return sa;
+}
+
+void reshape(outbound_sa& sa, const api::sa_record& record) {
+  // What was learned of one path says nothing of another.
+  if (sa.record.local != record.local || sa.record.remote != record.remote) sa.learned_mtu.forget();
+  shape_common(sa, record);
+  sa.outer_v6 = record.remote.family == ip_family::v6;
+  const auto& outer = record.outer;
+  sa.plain = !sa.transport && record.tfc_padding == 0 && outer.dscp == api::dscp_copied &&
+             outer.ecn == api::ecn_mode::normal && outer.df == api::df_mode::copy &&
+             outer.flow_label != api::flow_label_copy;
+  sa.tfc_padding = record.tfc_padding;
+  fill_template(sa);
+}
+
+void reshape(inbound_sa& sa, const api::sa_record& record) {
+  // A window of another size knows the highest number only: what comes late counts as seen.
+  if (sa.record.replay_window != record.replay_window)
+    sa.window = replay_window(record.replay_window, sa.window.highest());
+  shape_common(sa, record);
+  sa.local = record.local;
+  sa.remote = record.remote;
+  sa.follow_peer = record.follow_peer != 0;
+  sa.peer_told_ms = 0;
 }
 
 }  // namespace trunkgate

@@ -35,6 +35,7 @@ struct sa_counters {
 struct sa_origin {
   sequence_identity identity{};
   bool fresh_slot = false;  // its sequence numbers began with it
+  std::uint64_t age = 0;    // of two SAs the later one has the higher number
   std::uint64_t installed_unix_ns = 0;
   std::uint64_t installed_ms = 0;  // monotonic
 };
@@ -94,6 +95,7 @@ struct alignas(64) inbound_sa {
   std::uint16_t owner = 0;
   std::uint8_t iv = 0, icv = 0, block = 0;
   bool udp = false, esn = false, transport = false;
+  bool follow_peer = false;
   ip_address local, remote;  // outer addresses, as in `record`
   // The port where its packets come in; no_port: the one that their ESP came in at.
   std::atomic<std::uint16_t> port{no_port};
@@ -102,6 +104,7 @@ struct alignas(64) inbound_sa {
   sa_lifetime lifetime;
   sequence_slot* slot = nullptr;
   sa_counters counters;
+  std::uint64_t peer_told_ms = 0;  // when it was told last that the peer is elsewhere
   // ---- cold ----
   sa_origin origin;
   std::unique_ptr<esp_key> key_owner;
@@ -133,7 +136,8 @@ inline std::uint64_t outbound_sa::next_sequence() noexcept {
 // CLOCK_MONOTONIC, by which lifetimes go.
 [[nodiscard]] std::uint64_t monotonic_ms();
 
-// Who an SA is: direction, suite, SPI, endpoints and key. Two SAs share sequence numbers only if all of it is the same.
+// Who an SA is: direction, suite, SPI and key; with a key by hand, which may serve several peers, also the endpoints. Two
+// SAs share sequence numbers only if all of it is the same.
 [[nodiscard]] sequence_identity identify(const api::sa_record& record);
 
 // Build the hot record from what was asked for. `record.key` is wiped. The slot's numbers are taken up: an outbound SA
@@ -143,5 +147,10 @@ inline std::uint64_t outbound_sa::next_sequence() noexcept {
                                                                     sequence_store& store, std::uint16_t owner);
 [[nodiscard]] result<std::unique_ptr<inbound_sa>> make_inbound_sa(api::sa_record& record, const crypto_engines& engines,
                                                                   sequence_store& store, std::uint16_t owner);
+
+// The SA is as `record` says from now on, but for who it is: its key, numbers, window and counters go on. No worker may
+// know it meanwhile. Control thread.
+void reshape(outbound_sa& sa, const api::sa_record& record);
+void reshape(inbound_sa& sa, const api::sa_record& record);
 
 }  // namespace trunkgate

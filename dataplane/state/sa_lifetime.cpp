@@ -49,6 +49,7 @@ api::event limit_event(api::event_kind kind, const api::sa_record& record, sa_li
   told.value = value_of(kind == api::event_kind::hard_expire ? record.hard : record.soft, limit);
   told.direction = record.direction;
   told.spi = record.spi;
+  told.pair = record.pair;
   told.tunnel = record.tunnel;
   told.child = record.child;
   return told;

@@ -25,6 +25,11 @@ class sa_lifetime {
   // The owner when due(), and before an SA is used: which limits were reached that were not before.
   reached judge(const api::sa_record& record, std::uint64_t packets, std::uint64_t bytes) noexcept;
 
+  // Other limits than before are set: nothing is reached until judge(). Control thread, while no worker knows the SA.
+  void restart() noexcept {
+    softened_.store(api::sa_limit::none, std::memory_order_relaxed);
+    expired_.store(api::sa_limit::none, std::memory_order_relaxed);
+  }
   // Any thread. True: it was not reached before.
   bool soften(api::sa_limit by) noexcept { return set(softened_, by); }
   bool expire(api::sa_limit by) noexcept { return set(expired_, by); }

@@ -43,15 +43,22 @@ struct masked_key_hash {
 
 struct candidate {
   std::uint32_t order;
-  std::uint64_t serial;  // of the add(): the younger wins among equals
-  outbound_sa* sa;
+  std::uint64_t age;  // the younger, with the higher number, wins among equals
+  std::uint16_t worker;
+  protection leads_to;
   api::port_range local_ports, remote_ports;
   ip_range local, remote;
   std::uint64_t dscp;
   bool prefixes;  // both ranges are: then the hash has compared them
 
   [[nodiscard]] bool before(const candidate& other) const {
-    return order != other.order ? order < other.order : serial > other.serial;
+    return order != other.order ? order < other.order : age > other.age;
+  }
+  // Among those of one order, for a packet of `asking`: the lower is the better.
+  [[nodiscard]] unsigned distance(std::uint16_t asking) const {
+    if (leads_to.sa == nullptr) return 3;
+    if (worker == asking) return 0;
+    return worker == api::any_worker ? 1 : 2;
   }
   // What the hash has not compared. Where there are no ports both are 0, and only a range of any is asked.
   [[nodiscard]] bool covers(const flow_key& key) const {
@@ -92,59 +99,20 @@ class tuple_space final : public selector_table {
   tuple_space(const tuple_space&) = delete;
   tuple_space& operator=(const tuple_space&) = delete;
 
-  void add(const api::sa_record& record, outbound_sa* sa) override {
-    const std::uint64_t serial = ++serial_;
-    each_pair(record, [&](const ip_range& local, const ip_range& remote) {
-      const ip_prefix local_cover = local.cover(), remote_cover = remote.cover();
-      const tuple shape = shape_of(record, local_cover, remote_cover);
-      const std::uint16_t number = enter(shape);
-      candidates& place = *hash_.insert(key_of(record, local_cover, remote_cover, shape, number)).first;
-      const auto* old = place.list.load(std::memory_order_relaxed);
-      auto fresh = std::make_unique<std::vector<candidate>>();
-      if (old != nullptr) *fresh = *old;
-      const candidate added{record.order,
-                            serial,
-                            sa,
-                            record.local_ports,
-                            record.remote_ports,
-                            local,
-                            remote,
-                            record.dscp,
-                            local.is_prefix() && remote.is_prefix()};
-      fresh->insert(std::ranges::find_if(*fresh, [&](const candidate& other) { return added.before(other); }), added);
-      publish(place, std::move(fresh), old);
-      ++size_;
-    });
+  void add(const api::selector_record& record, outbound_sa* sa, const sa_rank& rank) override {
+    if (rank.age == 0) ++youngest_;
+    youngest_ = std::max(youngest_, rank.age);
+    add(record, {.sa = sa}, {.age = rank.age == 0 ? youngest_ : rank.age, .worker = rank.worker});
+  }
+  void add(const api::selector_record& record, trap* demanded) override { add(record, {.demanded = demanded}, {}); }
+  void remove(const api::selector_record& record, const outbound_sa* sa) override {
+    remove_if(record, [sa](const protection& at) { return at.sa == sa; });
+  }
+  void remove(const api::selector_record& record, const trap* demanded) override {
+    remove_if(record, [demanded](const protection& at) { return at.demanded == demanded; });
   }
 
-  void remove(const api::sa_record& record, const outbound_sa* sa) override {
-    each_pair(record, [&](const ip_range& local, const ip_range& remote) {
-      const ip_prefix local_cover = local.cover(), remote_cover = remote.cover();
-      const tuple shape = shape_of(record, local_cover, remote_cover);
-      const auto known = shapes_.find(shape);
-      if (known == shapes_.end()) return;
-      const masked_key key = key_of(record, local_cover, remote_cover, shape, known->second.number);
-      candidates* place = hash_.find(key);
-      if (place == nullptr) return;
-      const auto* old = place->list.load(std::memory_order_relaxed);
-      const auto mine = std::ranges::find_if(*old, [&](const candidate& c) {
-        return c.sa == sa && c.order == record.order && c.local_ports == record.local_ports &&
-               c.remote_ports == record.remote_ports && c.local == local && c.remote == remote;
-      });
-      if (mine == old->end()) return;
-      if (old->size() == 1) {
-        hash_.erase(key);
-      } else {
-        auto fresh = std::make_unique<std::vector<candidate>>(*old);
-        fresh->erase(fresh->begin() + (mine - old->begin()));
-        publish(*place, std::move(fresh), old);
-      }
-      leave(known);
-      --size_;
-    });
-  }
-
-  [[nodiscard]] outbound_sa* match(const flow_key& key) const noexcept override {
+  [[nodiscard]] protection find(const flow_key& key, std::uint16_t worker) const noexcept override {
     const candidate* best = nullptr;
     for (const numbered_tuple& at : *published_.load(std::memory_order_acquire)) {
       if (at.shape.family != key.family || (at.shape.wants_ports() && key.has_ports == 0)) continue;
@@ -158,15 +126,9 @@ class tuple_space final : public selector_table {
       const candidates* place = hash_.find(masked);
       if (place == nullptr) continue;
       const auto* list = place->list.load(std::memory_order_acquire);
-      if (list == nullptr) continue;  // just being made
-      for (const candidate& c : *list) {
-        if (best != nullptr && !c.before(*best)) break;
-        if (!c.covers(key)) continue;
-        best = &c;
-        break;
-      }
+      if (list != nullptr) best = best_of(*list, key, worker, best);  // else it is just being made
     }
-    return best == nullptr ? nullptr : best->sa;
+    return best == nullptr ? protection{} : best->leads_to;
   }
   [[nodiscard]] std::size_t size() const override { return size_; }
 
@@ -182,8 +144,74 @@ class tuple_space final : public selector_table {
   };
   using shape_map = std::map<tuple, tuple_use>;
 
+  // The best of `best` (or nullptr) and the list, which is sorted by order.
+  static const candidate* best_of(const std::vector<candidate>& list, const flow_key& key, std::uint16_t worker,
+                                  const candidate* best) {
+    for (const candidate& c : list) {
+      if (best != nullptr && c.order > best->order) break;
+      if (!c.covers(key)) continue;
+      const bool nearer = best == nullptr || c.order < best->order || c.distance(worker) < best->distance(worker) ||
+                          (c.distance(worker) == best->distance(worker) && c.age > best->age);
+      if (nearer) best = &c;
+    }
+    return best;
+  }
+
+  void add(const api::selector_record& record, const protection& leads_to, const sa_rank& rank) {
+    each_pair(record, [&](const ip_range& local, const ip_range& remote) {
+      const ip_prefix local_cover = local.cover(), remote_cover = remote.cover();
+      const tuple shape = shape_of(record, local_cover, remote_cover);
+      const std::uint16_t number = enter(shape);
+      candidates& place = *hash_.insert(key_of(record, local_cover, remote_cover, shape, number)).first;
+      const auto* old = place.list.load(std::memory_order_relaxed);
+      auto fresh = std::make_unique<std::vector<candidate>>();
+      if (old != nullptr) *fresh = *old;
+      const candidate added{record.order,
+                            rank.age,
+                            rank.worker,
+                            leads_to,
+                            record.local_ports,
+                            record.remote_ports,
+                            local,
+                            remote,
+                            record.dscp,
+                            local.is_prefix() && remote.is_prefix()};
+      fresh->insert(std::ranges::find_if(*fresh, [&](const candidate& other) { return added.before(other); }), added);
+      publish(place, std::move(fresh), old);
+      ++size_;
+    });
+  }
+
+  template <class Which>
+  void remove_if(const api::selector_record& record, Which&& which) {
+    each_pair(record, [&](const ip_range& local, const ip_range& remote) {
+      const ip_prefix local_cover = local.cover(), remote_cover = remote.cover();
+      const tuple shape = shape_of(record, local_cover, remote_cover);
+      const auto known = shapes_.find(shape);
+      if (known == shapes_.end()) return;
+      const masked_key key = key_of(record, local_cover, remote_cover, shape, known->second.number);
+      candidates* place = hash_.find(key);
+      if (place == nullptr) return;
+      const auto* old = place->list.load(std::memory_order_relaxed);
+      const auto mine = std::ranges::find_if(*old, [&](const candidate& c) {
+        return which(c.leads_to) && c.order == record.order && c.local_ports == record.local_ports &&
+               c.remote_ports == record.remote_ports && c.local == local && c.remote == remote;
+      });
+      if (mine == old->end()) return;
+      if (old->size() == 1) {
+        hash_.erase(key);
+      } else {
+        auto fresh = std::make_unique<std::vector<candidate>>(*old);
+        fresh->erase(fresh->begin() + (mine - old->begin()));
+        publish(*place, std::move(fresh), old);
+      }
+      leave(known);
+      --size_;
+    });
+  }
+
   template <class Visit>
-  static void each_pair(const api::sa_record& record, Visit&& visit) {
+  static void each_pair(const api::selector_record& record, Visit&& visit) {
     for (unsigned l = 0; l < std::min<std::size_t>(record.local_count, record.local_ranges.size()); ++l)
       for (unsigned r = 0; r < std::min<std::size_t>(record.remote_count, record.remote_ranges.size()); ++r) {
         const ip_range& local = record.local_ranges[l];
@@ -192,11 +220,11 @@ class tuple_space final : public selector_table {
         if (local.valid() && remote.valid() && local.first.family == remote.first.family) visit(local, remote);
       }
   }
-  static tuple shape_of(const api::sa_record& record, const ip_prefix& local, const ip_prefix& remote) {
+  static tuple shape_of(const api::selector_record& record, const ip_prefix& local, const ip_prefix& remote) {
     return {local.address.family,     local.length, remote.length, record.protocol >= 0, kind(record.local_ports),
             kind(record.remote_ports)};
   }
-  static masked_key key_of(const api::sa_record& record, const ip_prefix& local, const ip_prefix& remote,
+  static masked_key key_of(const api::selector_record& record, const ip_prefix& local, const ip_prefix& remote,
                            const tuple& shape, std::uint16_t number) {
     masked_key key;
     copy_masked(key.local, local.address.bytes, local.length);
@@ -246,7 +274,7 @@ class tuple_space final : public selector_table {
   rcu_hash<masked_key, candidates, masked_key_hash> hash_;
   std::atomic<const tuple_list*> published_;
   shape_map shapes_;  // writer's
-  std::uint64_t serial_ = 0;
+  std::uint64_t youngest_ = 0;
   std::size_t size_ = 0;
 };
 

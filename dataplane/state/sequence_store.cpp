@@ -23,7 +23,7 @@ namespace trunkgate {
 namespace {
 
 constexpr std::uint64_t file_magic = 0x51455345'54414754;  // "TGATESEQ" as bytes
-constexpr std::uint32_t layout_version = 1;
+constexpr std::uint32_t layout_version = 2;
 constexpr std::uint32_t slot_count = 131072;
 
 struct file_header {
@@ -111,7 +111,7 @@ class mapped_store final : public sequence_store {
     for (std::uint32_t index = 0; index < header().touched.load(); ++index) enter(index);
   }
 
-  [[nodiscard]] result<taken> take(const sequence_identity& identity) override {
+  [[nodiscard]] result<taken> take(const sequence_identity& identity, slot_life life) override {
     if (const auto known = index_.find(identity); known != index_.end()) {
       sequence_slot& slot = slots()[known->second.index];
       const std::uint32_t epoch = slot.epoch.load();
@@ -139,7 +139,7 @@ class mapped_store final : public sequence_store {
     slot.epoch.store(epoch);
     slot.reserved.store(0);
     slot.highest_accepted.store(0);
-    slot.used.store(1);  // last: a process that dies before this leaves a free slot
+    slot.used.store(static_cast<std::uint32_t>(life));  // last: a process that dies before this leaves a free slot
     index_.emplace(identity, place{.index = index, .users = 1});
     return taken{&slot, false};
   }
@@ -149,6 +149,14 @@ class mapped_store final : public sequence_store {
     if (known == index_.end() || --known->second.users != 0) return;
     clear(known->second.index);
     index_.erase(known);
+  }
+
+  std::size_t give_back_orphans() override {
+    return std::erase_if(index_, [this](const auto& known) {
+      const bool orphan = known.second.users == 0 && life_of(slots()[known.second.index]) == slot_life::negotiated;
+      if (orphan) clear(known.second.index);
+      return orphan;
+    });
   }
 
   [[nodiscard]] bool survives() const override { return survives_; }
@@ -161,6 +169,7 @@ class mapped_store final : public sequence_store {
   [[nodiscard]] file_header& header() { return *reinterpret_cast<file_header*>(memory_.get()); }
   [[nodiscard]] sequence_slot* slots() { return reinterpret_cast<sequence_slot*>(memory_.get() + header_size); }
 
+  [[nodiscard]] static slot_life life_of(const sequence_slot& slot) { return static_cast<slot_life>(slot.used.load()); }
   void clear(std::uint32_t index) {
     sequence_slot& slot = slots()[index];
     slot.used.store(0);
@@ -169,7 +178,7 @@ class mapped_store final : public sequence_store {
   }
   void enter(std::uint32_t index) {
     sequence_slot& slot = slots()[index];
-    if (slot.used.load() != 1) return clear(index);
+    if (life_of(slot) != slot_life::for_ever && life_of(slot) != slot_life::negotiated) return clear(index);
     const auto [known, fresh] = index_.emplace(slot.identity, place{.index = index, .users = 0});
     if (fresh) return;
     // Two records of one SA, which only a damaged file has: the higher numbers are the safe ones.

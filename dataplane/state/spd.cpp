@@ -43,7 +43,7 @@ bool port_allowed(const api::port_range& ports, const flow_key& key, std::uint16
 
 }  // namespace
 
-bool selectors_allow(const api::sa_record& record, const flow_key& key) noexcept {
+bool selectors_allow(const api::selector_record& record, const flow_key& key) noexcept {
   if (record.protocol >= 0 && record.protocol != key.protocol) return false;
   if (!port_allowed(record.remote_ports, key, key.source_port)) return false;
   if (!port_allowed(record.local_ports, key, key.destination_port)) return false;

@@ -13,8 +13,11 @@
 #include "dataplane/state/rcu_hash.hpp"
 #include "dataplane/state/sa.hpp"
 #include "dataplane/state/spd.hpp"
+#include "dataplane/state/trap.hpp"
 
 namespace trunkgate {
+
+using worker_sas = std::array<outbound_sa*, api::worker_limit>;  // nullptr: none
 
 // An operator's port as the stages see it: a device, one VLAN of a device, or (is_tunnel_port) a tunnel's interface.
 struct port_entry {
@@ -30,6 +33,9 @@ struct port_entry {
   std::array<std::atomic<std::uint64_t>, 2> ipv6{};
   // Of a tunnel's interface: what protects the packets that the routes lead there; nullptr: nothing does.
   std::atomic<outbound_sa*> sa{nullptr};
+  std::atomic<trap*> demanded{nullptr};  // the child by which they must be protected, where that is known
+  // The SA for each worker's packets; nullptr: there is none for any in particular.
+  std::atomic<const worker_sas*> by_worker{nullptr};
 };
 
 // Peers choose SPIs at random, or an operator counts them up: both spread well under a multiplicative hash.
@@ -61,7 +67,7 @@ struct forwarding_tables {
   rcu_hash<std::uint32_t, inbound_sa*, spi_hash> inbound;  // by SPI, host order
   rcu_hash<outbound_key, outbound_sa*, outbound_key_hash> outbound;
 
-  std::atomic<std::uint32_t> sas_naming_ports{0};  // installed SAs of either direction
+  std::atomic<std::uint32_t> sas_naming_ports{0};  // installed SAs of either direction, and traps
 
   // Whether some rule or SA asks for ports or ICMP types, so that fragments have to be followed. Any thread.
   [[nodiscard]] bool ports_decide() const noexcept {

@@ -37,11 +37,11 @@ struct sa_side {
   }
   // What the data plane does with a batch that adds SAs.
   [[nodiscard]] result<void> add(std::deque<api::sa_record>& records) {
-    auto change = sas->prepare(records, {}, false);
+    auto change = sas->prepare({.sas = records, .removed = {}, .moved = {}});
     if (!change) return std::unexpected(change.error());
-    auto committed = sas->commit(**change);
+    sas->commit(**change);
     rcu->reclaim();
-    return committed;
+    return {};
   }
 };
 

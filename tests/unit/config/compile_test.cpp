@@ -131,7 +131,7 @@ TEST_F(compile_test, a_child_makes_an_outbound_and_an_inbound_sa) {
   out.local_port = 4501;
   out.remote_port = 4502;
   out.spi = 0x1001;
-  out.keys_return = 1;
+  out.keying = api::sa_keying::manual;
   out.replay_window = 128;
   out.local = parse_ip_address("203.0.113.2").value();
   out.remote = parse_ip_address("203.0.113.25").value();

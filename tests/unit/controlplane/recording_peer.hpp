@@ -70,12 +70,14 @@ class recording_peer {
   }
   void hang_up() { client_.reset(); }
 
-  // Answers until a commit was answered or the client closed. The request of type `refused` gets `reason`.
+  // Answers until a commit was answered or the client closed. The request of type `refused` gets `reason`, and what comes
+  // behind it in the batch is refused too, as the data plane does.
   std::vector<request> serve_batch(std::optional<api::message_type> refused = {}, std::string_view reason = "") {
     std::vector<request> got;
-    for (api::message message; serve_one(message, refused, reason);) {
+    bool broken = false;
+    for (api::message message; serve_one(message, broken, refused, reason);) {
       got.push_back({message.header.type, {message.body.begin(), message.body.begin() + message.header.length}});
-      if (message.header.type == api::message_type::batch_commit || message.header.type == refused) break;
+      if (message.header.type == api::message_type::batch_commit) break;
     }
     return got;
   }
@@ -99,15 +101,18 @@ class recording_peer {
   }
 
  private:
-  bool serve_one(api::message& message, std::optional<api::message_type> refused, std::string_view reason) {
+  bool serve_one(api::message& message, bool& broken, std::optional<api::message_type> refused,
+                 std::string_view reason) {
     auto more = client_->receive(message);
     if (!more || !*more) return false;
     api::header head;
     head.request = message.header.request;
-    head.type = message.header.type == refused ? api::message_type::failed : api::message_type::ok;
-    const api::failed why{api::text<512>(reason)};
+    const bool first = message.header.type == refused && !broken;
+    broken = broken || first;
+    head.type = broken ? api::message_type::failed : api::message_type::ok;
+    const api::failed why{api::text<512>(first ? reason : "a record came outside of a batch")};
     const auto body = api::channel::as_bytes(why);
-    return client_->send(head, body.first(message.header.type == refused ? body.size() : 0)).has_value();
+    return client_->send(head, body.first(broken ? body.size() : 0)).has_value();
   }
 
   std::string path_;

@@ -27,9 +27,9 @@ class sa_churn : public testing::Test {
   ~sa_churn() override { gateway_.workers().stop(); }
 
   void change(std::deque<api::sa_record> wanted, const std::vector<api::sa_record>& removed) {
-    auto prepared = sas_.prepare(wanted, removed, false);
+    auto prepared = sas_.prepare({.sas = wanted, .removed = removed, .moved = {}});
     ASSERT_TRUE(prepared) << prepared.error().reason;
-    ASSERT_TRUE(sas_.commit(**prepared));
+    sas_.commit(**prepared);
     gateway_.rcu().reclaim();
   }
   static api::sa_record outbound_record(std::uint32_t spi) {

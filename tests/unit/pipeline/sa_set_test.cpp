@@ -16,11 +16,11 @@ using api::event_kind, api::sa_limit;
 class sa_set_test : public testing::Test {
  protected:
   result<void> change(std::deque<api::sa_record> wanted, const std::vector<api::sa_record>& removed = {}) {
-    auto prepared = sas_.prepare(wanted, removed, false);
+    auto prepared = sas_.prepare({.sas = wanted, .removed = removed, .moved = {}});
     if (!prepared) return std::unexpected(prepared.error());
-    auto done = sas_.commit(**prepared);
+    sas_.commit(**prepared);
     gateway_.rcu().reclaim();
-    return done;
+    return {};
   }
   std::vector<api::sa_status> all() const {
     std::vector<api::sa_status> found;
@@ -86,9 +86,9 @@ TEST_F(sa_set_test, the_time_of_one_that_is_gone_is_nobodys) {
 }
 
 TEST_F(sa_set_test, a_changed_sa_keeps_its_numbers_its_traffic_and_its_age) {
-  for (const std::uint8_t keys_return : {0, 1}) {
-    record_.spi = 0x700 + keys_return;
-    record_.keys_return = keys_return;
+  for (const auto keying : {api::sa_keying::negotiated, api::sa_keying::manual}) {
+    record_.spi = 0x700 + static_cast<std::uint32_t>(keying);
+    record_.keying = keying;
     record_.hard = {.packets = 5, .bytes = 0, .seconds = 100};
     ASSERT_TRUE(change({record_}));
     for (int i = 0; i < 3; ++i) EXPECT_EQ(send().size(), 1u);
@@ -134,7 +134,7 @@ TEST_F(sa_set_test, negotiated_keys_never_use_up_the_records) {
 }
 
 TEST_F(sa_set_test, numbers_of_keys_by_hand_are_kept) {
-  record_.keys_return = 1;
+  record_.keying = api::sa_keying::manual;
   ASSERT_TRUE(change({record_}));
   const auto first = send();
   ASSERT_EQ(first.size(), 1u);
@@ -148,7 +148,7 @@ TEST_F(sa_set_test, numbers_of_keys_by_hand_are_kept) {
 TEST_F(sa_set_test, what_was_prepared_and_not_wanted_leaves_nothing_behind) {
   {
     std::deque<api::sa_record> wanted{record_};
-    ASSERT_TRUE(sas_.prepare(wanted, {}, false));
+    ASSERT_TRUE(sas_.prepare({.sas = wanted, .removed = {}, .moved = {}}));
   }
   EXPECT_FALSE(gateway_.store().take(identify(record_)).value().resumed);
 }

@@ -39,9 +39,9 @@ class tunnel_ports : public ::testing::Test {
   }
   static api::sa_record outbound(std::uint32_t spi) { return sa(api::sa_direction::outbound, spi); }
   void change(std::deque<api::sa_record> wanted, const std::vector<api::sa_record>& removed = {}) {
-    auto prepared = sas_.prepare(wanted, removed, false);
+    auto prepared = sas_.prepare({.sas = wanted, .removed = removed, .moved = {}});
     ASSERT_TRUE(prepared) << prepared.error().reason;
-    ASSERT_TRUE(sas_.commit(**prepared));
+    sas_.commit(**prepared);
     ports_->refresh_tunnels();
   }
   std::uint16_t open(const std::string& name = "vpn") {
@@ -161,7 +161,7 @@ TEST_F(tunnel_ports, a_way_to_the_peer_through_a_tunnel_is_refused) {
 
 TEST_F(tunnel_ports, an_unknown_interface_is_refused_by_name) {
   std::deque<api::sa_record> wanted{outbound(1000)};
-  const auto prepared = sas_.prepare(wanted, {}, false);
+  const auto prepared = sas_.prepare({.sas = wanted, .removed = {}, .moved = {}});
   ASSERT_FALSE(prepared);
   EXPECT_NE(prepared.error().reason.find("there is no interface vpn"), std::string::npos) << prepared.error().reason;
 }

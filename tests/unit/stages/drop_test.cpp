@@ -85,7 +85,7 @@ TEST_F(drop_test, stage_queue_full) {
 
 TEST_F(drop_test, punt_ring_full) {
   // Faster than the host thread takes them, slower than the policer: each turn is a minute later.
-  constexpr unsigned ring = 1023;
+  constexpr unsigned ring = 2047;
   auto& context = gateway_.context();
   for (unsigned i = 0; i < ring + 5; ++i) {
     context.now_tsc = rte_rdtsc() + i * rte_get_tsc_hz() * 60;
@@ -228,7 +228,7 @@ TEST_F(drop_test, icmp_error_suppressed) {
 TEST(drop_with_two_workers, handover_ring_full) {
   little_gateway gateway({.workers = 2});
   gateway.add_outbound(sa_between(api::sa_direction::outbound, esp_suite::aes128gcm16, 500), 1);
-  constexpr unsigned ring = 1023;
+  constexpr unsigned ring = 2047;
   // Worker 0 works, worker 1 does not. Device 0, queue 0 is worker 0's.
   for (unsigned i = 0; i < ring + 7; ++i) {
     gateway.receive(inside, inner());

@@ -153,7 +153,7 @@ TEST_F(sequence_store_test, only_a_right_file_is_taken) {
   EXPECT_TRUE(survives());
   poke(8, "\x7f");
   EXPECT_FALSE(survives()) << "version";
-  poke(8, "\x01");
+  poke(8, "\x02");
   poke(12, "\x7f");
   EXPECT_FALSE(survives()) << "slot count";
   poke(12, std::string_view("\0", 1));
