@@ -63,13 +63,13 @@ class trust_anchors {
 };
 
 struct chain_input {
-  std::vector<bytes> certificates;     // as received, the peer's own first; DER
-  std::vector<bytes> crls;             // received in CERT payloads
-  std::vector<bytes> ocsp_responses;   // stapled (RFC 4806)
-  id_payload claimed;                  // the peer's ID payload
-  std::optional<id_payload> expected;  // what the configuration asks for; none: whatever the certificate proves
+  std::vector<bytes> certificates{};     // as received, the peer's own first; DER
+  std::vector<bytes> crls{};             // received in CERT payloads
+  std::vector<bytes> ocsp_responses{};   // stapled (RFC 4806)
+  id_payload claimed{};                  // the peer's ID payload
+  std::optional<id_payload> expected{};  // what the configuration asks for; none: whatever the certificate proves
   revocation_mode revocation = revocation_mode::soft;
-  std::chrono::system_clock::time_point now;
+  std::chrono::system_clock::time_point now{};
 };
 
 struct verified_peer {
