@@ -12,6 +12,7 @@
 #include "controlplane/cli/event_log.hpp"
 #include "controlplane/cli/event_text.hpp"
 #include "controlplane/main/sd_notify.hpp"
+#include "dataplane/api/run_directory.hpp"
 
 namespace trunkgate {
 
@@ -40,14 +41,15 @@ void rethrow(const std::exception_ptr& thrown) {
 
 }  // namespace
 
-control_daemon::control_daemon(std::string file, configuration checked, std::string socket_path)
+control_daemon::control_daemon(std::string file, configuration checked, const std::string& run_directory)
     : file_(std::move(file)),
-      socket_path_(std::move(socket_path)),
+      socket_path_(api::socket_in(run_directory)),
       running_(std::move(checked)),
       newest_event_ns_(static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch() /
                                                   std::chrono::nanoseconds(1))),
       next_pause_(shortest_pause),
       door_(loop_, socket_path_),
+      ike_(loop_, sas_, run_directory + "/keystore.sock"),
       signals_(loop_, SIGTERM, SIGINT, SIGHUP),
       reload_wanted_(loop_) {
   door_.on_event([this](const api::event& event) {
@@ -145,30 +147,29 @@ asio::awaitable<bool> control_daemon::apply() {
   if (candidate_) {
     auto wanted = std::move(*candidate_);
     candidate_.reset();
-    if (auto records = compile(wanted)) co_return co_await install(std::move(*records), &wanted);
-    else log_event(log_level::error, "config.bad", records.error().reason + ": nothing was changed");
+    co_return co_await install(std::move(wanted), true);
   }
-  auto records = compile(running_);
+  co_return co_await install(running_, false);
+}
+
+// All or nothing: whatever can fail comes before anything is changed.
+asio::awaitable<bool> control_daemon::install(configuration wanted, bool is_reload) {
+  auto profiles = co_await ike_.read(wanted);
+  auto records = profiles ? compile(wanted) : std::unexpected(profiles.error());
   if (!records) {
+    if (is_reload) {
+      log_event(log_level::error, "config.bad", records.error().reason + ": nothing was changed");
+      co_return true;
+    }
     log_trouble("config.bad", records.error().reason);
     co_return false;
   }
-  co_return co_await install(std::move(*records), nullptr);
-}
-
-asio::awaitable<bool> control_daemon::install(compiled records, configuration* reloaded) {
-  const auto text = summary(records);
-  const auto report = co_await installer(door_).install(std::move(records));
+  const auto text = summary(*records);
+  const auto report = co_await installer(door_).install(std::move(*records));
   switch (report.what) {
-    case door::outcome::done:
-      if (reloaded != nullptr) running_ = std::move(*reloaded);
-      last_trouble_.clear();
-      log_event(log_level::info, reloaded != nullptr ? "config.applied" : "config.installed", text);
-      sd_notify("READY=1\nSTATUS=installed: " + text);
-      if (!is_met_) is_met_ = (co_await sas_.meet()).has_value();
-      co_return true;
+    case door::outcome::done: break;
     case door::outcome::refused:
-      if (reloaded == nullptr) {
+      if (!is_reload) {
         log_trouble("config.refused", report.reason);
         co_return false;
       }
@@ -176,10 +177,16 @@ asio::awaitable<bool> control_daemon::install(compiled records, configuration* r
       co_return true;
     case door::outcome::lost:
       log_trouble("dataplane.lost", report.reason);
-      if (reloaded != nullptr && !candidate_) candidate_ = std::move(*reloaded);  // on the next connection
+      if (is_reload && !candidate_) candidate_ = std::move(wanted);  // on the next connection
       co_return false;
   }
-  co_return false;
+  last_trouble_.clear();
+  log_event(log_level::info, is_reload ? "config.applied" : "config.installed", text);
+  sd_notify("READY=1\nSTATUS=installed: " + text);
+  if (!is_met_) is_met_ = (co_await sas_.meet()).has_value();
+  ike_.apply(std::move(*profiles), make_plan(running_, wanted));
+  running_ = std::move(wanted);
+  co_return true;
 }
 
 void control_daemon::log_trouble(std::string_view event, const std::string& reason) {

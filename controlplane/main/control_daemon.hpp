@@ -13,13 +13,14 @@
 #include "config/load.hpp"
 #include "controlplane/installer/installed_sas.hpp"
 #include "controlplane/installer/installer.hpp"
+#include "controlplane/main/ike_service.hpp"
 
 namespace trunkgate {
 
 class control_daemon {
  public:
   // `checked` is what `file` said at start, and compiles.
-  control_daemon(std::string file, configuration checked, std::string socket_path);
+  control_daemon(std::string file, configuration checked, const std::string& run_directory);
 
   // Returns after SIGTERM or SIGINT.
   void run();
@@ -35,9 +36,9 @@ class control_daemon {
   // The door to the data plane is open and its events come; false if it is not there.
   boost::asio::awaitable<bool> connect();
   void log_data_plane(const api::event& event);
-  // False: it is to be tried again. `reloaded`: what the records are of, if not of what runs.
+  // False: it is to be tried again.
   boost::asio::awaitable<bool> apply();
-  boost::asio::awaitable<bool> install(compiled records, configuration* reloaded);
+  boost::asio::awaitable<bool> install(configuration wanted, bool is_reload);
   // The same trouble again and again is logged once.
   void log_trouble(std::string_view event, const std::string& reason);
 
@@ -52,6 +53,7 @@ class control_daemon {
   boost::asio::io_context loop_{1};
   door door_;
   installed_sas sas_{door_};
+  ike_service ike_;
   boost::asio::signal_set signals_;
   boost::asio::steady_timer reload_wanted_;  // never expires; cancelled to wake the waiter
 };
