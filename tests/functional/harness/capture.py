@@ -86,6 +86,21 @@ def assert_protected(capture, at_least=1):
     return protected
 
 
+# IKE beside it: also what came after a NAT's idea of a port, and fragments of a datagram that IKE did not cut itself.
+KEY_EXCHANGE = "isakmp or udpencap or (ip.proto == 17 and (ip.flags.mf == 1 or ip.frag_offset > 0))"
+
+
+def assert_only_esp(capture, at_least=1):
+    """ESP carries the sites' traffic, and besides it there is IKE and nothing of what the sites sent."""
+    protected = capture.count("esp")
+    assert protected >= at_least, f"{protected} ESP packets in {capture.file}, expected at least {at_least}"
+    assert capture.marked() == 0, f"cleartext payload in {capture.file}"
+    others = capture.fields(["frame.number", "_ws.col.protocol", "_ws.col.info"],
+                            f"not (esp or {KEY_EXCHANGE}) and not ({HOUSEKEEPING})")
+    assert not others, f"neither ESP nor IKE nor housekeeping in {capture.file}: {others[:5]}"
+    return protected
+
+
 # All that tshark can decrypt: neither GMAC nor ChaCha20-Poly1305.
 TSHARK_CIPHERS = {"gcm": "AES-GCM with 16 octet ICV [RFC4106]", "cbc": "AES-CBC [RFC3602]", "ctr": "AES-CTR [RFC3686]",
                   "null": "NULL", "3des": "TripleDES-CBC [RFC2451]"}

@@ -131,6 +131,30 @@ class UdpStream:
         return sent, got
 
 
+class BothWays:
+    """Numbered datagrams at a rate in both directions at once."""
+
+    def __init__(self, lab, a, b, directory, rate=200, size=200):
+        """a and b: (namespace, address)."""
+        self.streams = [UdpStream(lab, sender[0], receiver[0], receiver[1], directory, rate, size, port=port)
+                        for sender, receiver, port in ((a, b, 5701), (b, a, 5702))]
+        self.wait_progress()
+
+    def wait_progress(self, packets=0):
+        """Waits until so many more (at least one) have arrived in each direction."""
+        for stream, beyond in [(s, s.highest()) for s in self.streams]:
+            stream.wait_progress(beyond + packets, 10 + packets / stream.rate)
+
+    def finish(self):
+        """[(sent, got)]"""
+        return [stream.finish() for stream in self.streams]
+
+    def assert_nothing_lost(self, at_least=100):
+        for sent, got in self.finish():
+            assert sent["sent"] >= at_least and sent["refused"] == 0, sent
+            assert got["missing"] == 0 and got["repeated"] == 0, f"{sent}, {got}"
+
+
 def overflowed_datagrams(netns):
     """How many datagrams the namespace's kernel threw away because a program did not read its socket in time."""
     with inside(netns), open("/proc/thread-self/net/snmp") as four, open("/proc/thread-self/net/snmp6") as six:
