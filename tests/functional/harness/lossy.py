@@ -65,13 +65,14 @@ class LossyLink:
             lab.ip(netns, family, "route", "add", "default", "dev", device, "table", str(_TABLE))
         for key in ("all", "default", device):
             lab.sysctl(netns, f"net.ipv4.conf.{key}.rp_filter", 0)
-        lab.nft(netns, f"""table inet lossy {{ chain mark {{ type filter hook prerouting priority -300;
+        lab.nft(netns, f"""table inet lossy {{ chain ike {{ type filter hook prerouting priority -300;
             iifname "{device}" return
             udp dport 500 meta mark set {_MARK}
             udp sport 500 meta mark set {_MARK}
             udp dport 4500 @th,64,32 0 meta mark set {_MARK}
             udp sport 4500 @th,64,32 0 meta mark set {_MARK}
-            ip frag-off & 0x1fff != 0 ip protocol udp meta mark set {_MARK} }}; }}""")
+            ip frag-off & 0x1fff != 0 ip protocol udp meta mark set {_MARK}
+            }}; }}""")
         self.ended, self.wake = os.pipe()
         self.thread = threading.Thread(target=self._work, daemon=True)
         self.thread.start()

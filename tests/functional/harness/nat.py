@@ -35,7 +35,7 @@ class Nat:
         forward = ""
         if self.forwarded:
             forward = (f'chain in {{ type nat hook prerouting priority -100; iifname "{self.outside}" udp dport '
-                       f'{{ 500, 4500 }} dnat to {self.forwarded}; }}')
+                       f'{{ 500, 4500 }} dnat to {self.forwarded}; }};')
         self.lab.nft(self.netns, f"""table ip nat; delete table ip nat; table ip nat {{
             chain out {{ type nat hook postrouting priority 100; {chosen} oifname "{self.outside}" masquerade; }}
             {forward} }}""")

@@ -1,5 +1,6 @@
 """strongSwan as the peer: charon in a network namespace with ESP in user space (kernel-libipsec), so that the kernel needs
-none. Its limits: tunnel mode, no extended sequence numbers, under 100 Mbit/s; and strongSwan 6.0.1 has no ML-KEM."""
+none. Its limits: tunnel mode, no extended sequence numbers, under 100 Mbit/s, ESP in UDP even without a NAT unless `raw_esp`,
+and a peer that moves gets a new SA; and strongSwan 6.0.1 has no ML-KEM."""
 
 import contextlib
 import dataclasses
