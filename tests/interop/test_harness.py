@@ -5,15 +5,13 @@ import pytest
 
 from harness import pki, traffic
 from harness.capture import assert_only_esp
-from harness.interop import A_ID, B_ID, PSK, Interop
+from harness.ike_tunnel import A_ID, A_NET, A_NET6, B_ID, B_NET, B_NET6
+from harness.interop import Interop
 from harness.lossy import IKE_AUTH
 from harness.netns import wait_until
 from harness.strongswan import Child, NegotiationFailed, Party, Psk
 
 pytestmark = pytest.mark.selftest
-
-A_NET, B_NET = "10.1.0.0/16", "10.2.0.0/16"
-
 
 def start(interop, **charon):
     interop.start_peer(**charon)
@@ -55,14 +53,6 @@ def certified(authority, key, name_a=A_ID, name_b=B_ID):
     return {"a": both(name_a), "b": both(name_b)}
 
 
-def check_traffic(interop, at_least=12):
-    capture = interop.capture()
-    traffic.ping("site-a", Interop.B4)
-    traffic.ping("site-b", Interop.A4)
-    capture.stop()
-    return assert_only_esp(capture, at_least)
-
-
 def test_psk(pair):
     load_both(pair)
     capture = pair.capture()
@@ -84,8 +74,18 @@ def test_psk(pair):
 def test_peer_initiates(pair):
     load_both(pair)
     pair.peer.initiate()
-    check_traffic(pair)
+    pair.check_traffic()
     assert pair.peer.ike_sas()[0]["initiator"] == "yes"
+
+
+def test_ipv6_inside_and_outside(pair):
+    for side, load, nets in (("b", pair.load_peer, (B_NET6, A_NET6)), ("a", pair.load_other, (A_NET6, B_NET6))):
+        load(pair.connection(side=side, family=6, children=[Child("lan6", *nets)]))
+    pair.other.initiate("lan6")
+    capture = pair.capture()
+    traffic.ping("site-a", Interop.B6)
+    capture.stop()
+    assert_only_esp(capture, 6)
 
 
 @pytest.mark.parametrize("key", pki.KEYS)
@@ -93,7 +93,7 @@ def test_certificates(pair, key):
     authority = pki.Authority(f"CA {key}", key)
     load_both(pair, certified(authority, key))
     pair.other.initiate()
-    check_traffic(pair)
+    pair.check_traffic()
     (ike,) = pair.peer.ike_sas()
     assert ike["remote-id"] == A_ID
     assert pair.peer.logged(rf"authentication of '{A_ID}' with \S*(RSA|ECDSA|ED25519|ED448)\S* ?\S* successful")
@@ -103,7 +103,7 @@ def test_chain_with_an_intermediate(pair):
     root = pki.Authority("the root", "ecdsa384")
     load_both(pair, certified(pki.Authority("in between", "rsa2048", root), "ecdsa256"))
     pair.other.initiate()
-    check_traffic(pair)
+    pair.check_traffic()
     assert pair.peer.logged(r'using trusted intermediate ca certificate "O=Trunkgate tests, CN=in between"')
 
 
@@ -126,7 +126,7 @@ def test_revoked_certificate_is_refused(pair):
         parties[side][1].options["revocation"] = "strict"
     load_both(pair, parties, crls=[authority.crl()])
     pair.other.initiate()
-    check_traffic(pair)
+    pair.check_traffic()
     pair.other.terminate(ike="a-b")
     load_both(pair, parties, crls=[authority.crl([parties["a"][0].credential])])
     mark = pair.peer.mark()
@@ -152,7 +152,7 @@ def test_wrong_psk_is_refused(pair):
 def test_ciphers(pair, ike, esp):
     load_both(pair, proposals=ike, esp=esp)
     pair.other.initiate()
-    check_traffic(pair)
+    pair.check_traffic()
 
 
 def test_multiple_key_exchanges(pair):
@@ -164,7 +164,7 @@ def test_multiple_key_exchanges(pair):
     capture.stop()
     exchanges = [row[0] for row in capture.fields(["isakmp.exchangetype"], "isakmp")]
     assert exchanges[:8] == ["34", "34", "43", "43", "35", "35", "36", "36"] and "44" in exchanges  # IKE_FOLLOWUP_KE
-    check_traffic(pair)
+    pair.check_traffic()
 
 
 @pytest.mark.parametrize("who", ["other", "peer", "both"])
@@ -173,7 +173,7 @@ def test_rekey_under_traffic(pair, who, tmp_path):
     load_both(pair)
     pair.other.initiate()
     daemons = {"other": [pair.other], "peer": [pair.peer], "both": [pair.other, pair.peer]}[who]
-    stream = traffic.BothWays(pair.lab, ("site-a", Interop.A4), ("site-b", Interop.B4), str(tmp_path))
+    stream = pair.stream(tmp_path)
     before = {c["spi-in"] for c in pair.peer.children("lan")}
     for daemon in daemons:
         daemon.rekey(child="lan")
@@ -192,7 +192,7 @@ def test_rekey_under_traffic(pair, who, tmp_path):
 def test_a_hole_in_the_traffic_is_seen(pair, tmp_path):
     load_both(pair)
     pair.other.initiate()
-    stream = traffic.BothWays(pair.lab, ("site-a", Interop.A4), ("site-b", Interop.B4), str(tmp_path))
+    stream = pair.stream(tmp_path)
     pair.cut(from_side="a")
     stream.streams[1].wait_progress(stream.streams[1].highest() + 20)
     pair.repair()
@@ -237,7 +237,7 @@ def test_restart_after_kill(make_interop):
     interop.other.initiate()
     interop.peer.wait_up()
     interop.peer.wait_log("INIT_CONTACT", mark)
-    check_traffic(interop)
+    interop.check_traffic()
 
 
 def test_liveness_sees_a_cut(make_interop):
@@ -249,7 +249,7 @@ def test_liveness_sees_a_cut(make_interop):
     interop.other.wait_down(15)
     interop.repair()
     interop.other.initiate()
-    check_traffic(interop)
+    interop.check_traffic()
 
 
 def test_reauthentication(make_interop):
@@ -262,7 +262,7 @@ def test_reauthentication(make_interop):
     interop.other.wait_event("ike-updown", lambda m: m.get("up") == "yes" and "2" in str(m.get("a-b", {}).get("uniqueid")))
     interop.peer.wait_up()
     interop.peer.wait_log("parsed IKE_AUTH request", mark)
-    check_traffic(interop)
+    interop.check_traffic()
 
 
 def test_fragmentation(make_interop):
@@ -275,7 +275,7 @@ def test_fragmentation(make_interop):
     capture.stop()
     assert capture.count("isakmp.typepayload == 53") >= 4  # encrypted fragments
     assert max(int(row[0]) for row in capture.fields(["ip.len"], "isakmp")) <= 576
-    check_traffic(interop)
+    interop.check_traffic()
 
 
 @pytest.mark.parametrize("nat", ["a", "b", "ab"])
@@ -355,4 +355,4 @@ def test_chosen_messages_are_lost(make_interop):
     interop.other.initiate()
     interop.peer.wait_log("received retransmit of request with ID 1, retransmitting response", mark)
     assert len(lost) == 1 and link.counts["dropped"] == 1
-    check_traffic(interop)
+    interop.check_traffic()

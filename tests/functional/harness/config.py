@@ -110,6 +110,15 @@ class Tunnel:
     def child(self, name):
         return next(c for c in self.children if c.name == name)
 
+    def settings(self, directory):
+        """The tunnel's section; its keys go into files beside the configuration."""
+        udp = self.udp
+        if isinstance(udp, tuple):
+            udp = {"local_port": udp[0], "peer_port": udp[1]}
+        interface = {"interface": {"name": self.interface, "addresses": list(self.addresses)}} if self.interface else {}
+        return {"local": self.local, "peer": self.peer, "udp_encapsulation": udp, **interface,
+                "children": {c.name: _child_settings(self, c, directory) for c in self.children}}
+
 
 def _child_settings(tunnel, child, directory):
     manual = {"esp": child.esp}
@@ -124,7 +133,8 @@ def _child_settings(tunnel, child, directory):
 
 
 def write(directory, ports, tunnels=(), policies=(), routes=(), name="gw", workers=1, **gateway):
-    """Writes trunkgate.yaml and the key files into the directory; returns the file's path."""
+    """Writes trunkgate.yaml and the key files into the directory; returns the file's path. `tunnels`: of Tunnel, or of
+    ike_tunnel.IkeTunnel."""
     os.makedirs(directory, exist_ok=True)
     document = {"gateway": {"name": name, "workers": workers, "lab": True, "legacy": True, "hugepages": "never", **gateway},
                 "ports": ports}
@@ -142,6 +152,7 @@ def write(directory, ports, tunnels=(), policies=(), routes=(), name="gw", worke
                 **({"interface": {"name": tunnel.interface, "addresses": list(tunnel.addresses)}}
                    if tunnel.interface else {}),
                 "children": {c.name: _child_settings(tunnel, c, directory) for c in tunnel.children}}
+        document["tunnels"] = {tunnel.name: tunnel.settings(directory) for tunnel in tunnels}
     if policies:
         document["policies"] = list(policies)
     path = os.path.join(directory, "trunkgate.yaml")

@@ -36,9 +36,9 @@ class Gateway:
         return self
 
     def wait_ready(self, seconds=30, ports=None):
-        """Ready: every configured port is up and every configured SA is installed."""
+        """Ready: every configured port is up and every SA with keys by hand is installed."""
         want_ports = ports if ports is not None else self.configured("ports")
-        want_sas = 2 * sum(len(t["children"]) for t in self.configured("tunnels").values())
+        want_sas = 2 * sum("manual" in c for t in self.configured("tunnels").values() for c in t["children"].values())
 
         def ready():
             if not self.process.running():
@@ -123,6 +123,21 @@ class Gateway:
                 if (r["tunnel"], r["child"], r["direction"]) == (tunnel, child, direction)]
         assert len(rows) == 1, f"{tunnel}/{child}/{direction}: {len(rows)} SAs"
         return rows[0]
+
+    def do(self, verb, *words, check=True):
+        """A command to the running gateway: rekey, up, down."""
+        return self.command(verb, *words, "--run-dir", self.run_dir, check=check)
+
+    def tunnels(self):
+        """{name: row} of `trunkgate show tunnels`."""
+        return {row["tunnel"]: row for row in self.show("tunnels")}
+
+    def explain(self, tunnel):
+        """The whole record of a tunnel's negotiations. Its status is that of `show`."""
+        done = self.do("explain", tunnel, "--json", check=False)
+        if done.returncode not in (0, 2):
+            raise RuntimeError(f"trunkgate explain {tunnel}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
+        return json.loads(done.stdout)
 
     def port(self, name):
         return next(p for p in self.show("ports") if p["port"] == name)

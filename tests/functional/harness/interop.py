@@ -3,16 +3,15 @@
 import contextlib
 import os
 import re
+import signal
 
-from . import config, lossy
-from .capture import HOUSEKEEPING, Capture
+from . import config, lossy, traffic
+from .capture import Capture, assert_only_esp
 from .gateway import Gateway
+from .ike_tunnel import A_ID, A_NET, A_NET6, B_ID, B_NET, B_NET6, PSK, IkeTunnel
 from .nat import Nat
-from .netns import Lab, run
+from .netns import Lab, wait_until
 from .strongswan import Child, Connection, Party, Psk, StrongSwan
-
-PSK = b"a pre-shared key of the tests: not for use"
-A_ID, B_ID = "gw-a.example", "peer.example"
 
 
 class Interop:
@@ -22,7 +21,7 @@ class Interop:
     strongSwan in its place; the peer is strongSwan. `nat`: "", "a", "b" or "ab", who is behind one."""
 
     A4, A6, B4, B6 = "10.1.1.10", "fd00:1::10", "10.2.1.10", "fd00:2::10"
-    LAN_A4, LAN_B4 = "10.1.0.1", "10.2.0.1"  # the gateways' own
+    LAN_A4, LAN_A6, LAN_B4, LAN_B6 = "10.1.0.1", "fd00:1::1", "10.2.0.1", "fd00:2::1"  # the gateways' own
     OUTSIDE = {"a": "203.0.113.2", "b": "198.51.100.2"}
     OUTSIDE6 = {"a": "2001:db8:a::2", "b": "2001:db8:b::2"}
     BEHIND_NAT = {"a": "192.168.100.2", "b": "192.168.200.2"}
@@ -47,7 +46,7 @@ class Interop:
             else:
                 lab.veth((self.GATEWAY[side], "wan0"), ("wan", "to-" + side), mtu)
             lab.address("wan", "to-" + side, f"{router4}/24", f"{router6}/64")
-        for name, four, six in (("site-a", self.LAN_A4, "fd00:1::1"), ("site-b", self.LAN_B4, "fd00:2::1")):
+        for name, four, six in (("site-a", self.LAN_A4, self.LAN_A6), ("site-b", self.LAN_B4, self.LAN_B6)):
             lab.route(name, "default", four)
             lab.route(name, "default", six)
         self._kernel_router("peer", "b")
@@ -70,15 +69,18 @@ class Interop:
         """strongSwan's host. Without an SA the other site is unreachable: nothing of it may leave in clear."""
         lab, other = self.lab, {"a": "b", "b": "a"}[side]
         lab.sysctl(name, "net.ipv4.ip_forward", 1)
+        lab.sysctl(name, "net.ipv6.conf.all.forwarding", 1)
         for key in ("all", "default", "wan0", "lan0"):
             lab.sysctl(name, f"net.ipv4.conf.{key}.rp_filter", 0)
         lab.address(name, "wan0", self.address(side) + "/24")
         if side not in self.nat:
             lab.address(name, "wan0", self.OUTSIDE6[side] + "/64")
             lab.route(name, "default", "2001:db8:%s::1" % side)
-        lab.address(name, "lan0", {"a": self.LAN_A4, "b": self.LAN_B4}[side] + "/16")
+        lab.address(name, "lan0", {"a": self.LAN_A4, "b": self.LAN_B4}[side] + "/16",
+                    {"a": self.LAN_A6, "b": self.LAN_B6}[side] + "/64")
         lab.route(name, "default", self._router(side))
-        lab.ip(name, "route", "add", "unreachable", {"a": "10.1.0.0/16", "b": "10.2.0.0/16"}[other])
+        lab.ip(name, "route", "add", "unreachable", {"a": A_NET, "b": B_NET}[other])
+        lab.ip(name, "-6", "route", "add", "unreachable", {"a": A_NET6, "b": B_NET6}[other])
 
     def address(self, side):
         """Of that side's gateway itself."""
@@ -95,18 +97,68 @@ class Interop:
         self.peer = self.lab.closing(StrongSwan(self.lab, "peer", os.path.join(self.directory, "peer"), **options)).start()
         return self.peer
 
-    def connection(self, name="a-b", local=None, remote=None, children=None, side="b", **settings):
+    def connection(self, name="a-b", local=None, remote=None, children=None, side="b", family=4, **settings):
         """The peer's connection with the gateway: by PSK unless other parties are given. `side` a: as gw-a would have it."""
         other = {"a": "b", "b": "a"}[side]
         ids = {"a": A_ID, "b": B_ID}
-        nets = {"a": "10.1.0.0/16", "b": "10.2.0.0/16"}
-        return Connection(name, self.address(side), self.seen(other), local or Party(id=ids[side]),
-                          remote or Party(id=ids[other]), children or [Child("lan", nets[side], nets[other])], **settings)
+        nets = {"a": A_NET, "b": B_NET}
+        addresses = (self.address(side), self.seen(other)) if family == 4 else (self.OUTSIDE6[side], self.OUTSIDE6[other])
+        return Connection(name, *addresses, local or Party(id=ids[side]), remote or Party(id=ids[other]),
+                          children or [Child("lan", nets[side], nets[other])], **settings)
 
     def load_peer(self, *connections, secrets=None, crls=()):
         return self.peer.load(connections or [self.connection()], secrets if secrets is not None else [Psk(PSK)], crls)
 
     # ---- gateway A ----
+
+    POLICIES = [{"name": "ping", "from": "any", "to": "box", "protocol": "icmp", "action": "bypass", "both_ways": True},
+                {"name": "ping6", "from": "any", "to": "box", "protocol": "ipv6-icmp", "action": "bypass", "both_ways": True}]
+
+    def _configure(self, tunnels):
+        wan = [self.address("a") + "/24"] + ([] if "a" in self.nat else [self.OUTSIDE6["a"] + "/64"])
+        ports = {"wan": {"device": "wan0", "addresses": wan},
+                 "lan": {"device": "lan0", "addresses": [self.LAN_A4 + "/16", self.LAN_A6 + "/64"]}}
+        routes = [("0.0.0.0/0", self._router("a"), "wan")] + ([] if "a" in self.nat else [("::/0", "2001:db8:a::1", "wan")])
+        directory = os.path.join(self.directory, "gw-a")
+        return config.write(directory, ports, tunnels, self.POLICIES, routes, "gw-a"), directory
+
+    def tunnel(self, family=4, **settings):
+        """The gateway's side of connection()."""
+        return IkeTunnel(self.seen("b") if family == 4 else self.OUTSIDE6["b"], **settings)
+
+    def put(self, *tunnels):
+        """The gateway has these tunnels and no others, and knows it; it is started if it does not run."""
+        file, directory = self._configure(tunnels)
+        if self.gateway:
+            os.kill(self.gateway.process.pid, signal.SIGHUP)
+        else:
+            self.gateway = self.lab.closing(Gateway(self.lab, "gw-a", file, directory)).start()
+        names = {t.name for t in tunnels}
+        wait_until(lambda: set(self.gateway.tunnels()) == names, lambda: f"{names} in force\n{self.gateway.log_tail()}", 20)
+        return tunnels[0] if tunnels else None
+
+    def bring_up(self, starter, tunnel, *connections, seconds=30, **peer):
+        """The tunnel and the peer's connections, negotiated by the `starter`: "gateway" or "peer"."""
+        if self.gateway:
+            self.put()  # what was there before says goodbye
+            self.peer.wait_down()
+        self.load_peer(*connections, **peer)
+        tunnel.start = {"gateway": "always", "peer": "answer"}[starter]
+        self.put(tunnel)
+        if starter == "peer":
+            self.peer.initiate(tunnel.children[0].name, seconds=seconds)
+        return self.wait_up(tunnel, seconds)
+
+    def wait_up(self, tunnel, seconds=30):
+        """Both sides say that it is up, with one IKE SA and one pair of SAs for each child; the peer's first child."""
+        def up():
+            return self.gateway.tunnels().get(tunnel.name, {}).get("state") == "up"
+        wait_until(up, lambda: f"{tunnel.name} is up: {self.gateway.tunnels()}\n{self.gateway.log_tail()}", seconds)
+        return [self.peer.wait_up(child.name, seconds) for child in tunnel.children][0]
+
+    def wait_gateway_down(self, tunnel, seconds=30):
+        wait_until(lambda: self.gateway.tunnels()[tunnel.name]["state"] == "down",
+                   lambda: f"{tunnel.name} is down: {self.gateway.tunnels()}", seconds)
 
     def start_other(self, **options):
         """strongSwan in gateway A's place: what the harness itself is tried with."""
@@ -133,6 +185,21 @@ class Interop:
         self.captures += 1
         file = os.path.join(self.directory, f"wan-{self.captures}.pcap")
         return Capture(self.lab, "wan", "to-" + side, file, **options)
+
+    # ---- traffic ----
+
+    def check_traffic(self, at_least=12):
+        """Pings in both directions arrive, and the WAN sees ESP for each: the capture."""
+        capture = self.capture()
+        traffic.ping("site-a", self.B4)
+        traffic.ping("site-b", self.A4)
+        capture.stop()
+        assert_only_esp(capture, at_least)
+        return capture
+
+    def stream(self, directory, rate=200):
+        """Numbered datagrams both ways."""
+        return traffic.BothWays(self.lab, ("site-a", self.A4), ("site-b", self.B4), str(directory), rate)
 
     def close(self):
         self.lab.close()

@@ -145,7 +145,8 @@ class StrongSwan:
         running.append(self)
         return self
 
-    def _ended(self):
+    def _hang_up(self):
+        """charon does not end while somebody listens to it."""
         with contextlib.suppress(ValueError):
             running.remove(self)
         for connection in (self.vici, self.events):
@@ -155,9 +156,9 @@ class StrongSwan:
 
     def stop(self):
         """As an operator stops it: it deletes its SAs at the peer first."""
+        self._hang_up()
         if self.process:
             self.process.stop(signal.SIGTERM)
-        self._ended()
 
     close = stop
 
@@ -165,7 +166,7 @@ class StrongSwan:
         """kill -9: the peer hears nothing of it."""
         self.process.popen.kill()
         self.process.popen.wait(5)
-        self._ended()
+        self._hang_up()
 
     def restart(self):
         """A new charon with what was loaded last."""
