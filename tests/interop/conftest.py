@@ -49,3 +49,11 @@ def make_interop(tmp_path_factory):
     yield make
     for old in made:
         close_and_read_logs(old)
+
+
+@pytest.fixture(scope="module")
+def interop(make_interop):
+    """The peer runs, with native ESP; the gateway is started by the first configuration that it is given."""
+    surroundings = make_interop()
+    surroundings.start_peer(raw_esp=True)
+    return surroundings

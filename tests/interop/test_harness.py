@@ -26,13 +26,11 @@ def plain(make_interop):
 
 
 @pytest.fixture
-def pair(plain, request):
-    """The same with no SA left over from the test before; module-wide surroundings are made anew where others came between."""
+def pair(plain):
+    """The same, with no SA left over from the test before."""
     yield plain
     for daemon in (plain.other, plain.peer):
-        if daemon.list_sas():
-            daemon.vici.command("terminate", ike="a-b", force="yes", timeout=1000)
-        daemon.wait_down()
+        daemon.clear()
 
 
 def load_both(interop, parties=None, esp="aes256gcm16-x25519", child_options=None, crls=(), secrets=None, **settings):

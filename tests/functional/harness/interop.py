@@ -139,15 +139,21 @@ class Interop:
 
     def bring_up(self, starter, tunnel, *connections, seconds=30, **peer):
         """The tunnel and the peer's connections, negotiated by the `starter`: "gateway" or "peer"."""
-        if self.gateway:
-            self.put()  # what was there before says goodbye
-            self.peer.wait_down()
+        self.forget()
         self.load_peer(*connections, **peer)
         tunnel.start = {"gateway": "always", "peer": "answer"}[starter]
         self.put(tunnel)
         if starter == "peer":
             self.peer.initiate(tunnel.children[0].name, seconds=seconds)
         return self.wait_up(tunnel, seconds)
+
+    def forget(self):
+        """Both sides without a tunnel. A gateway that ended is not a tunnel's fault any more: the next one is new."""
+        if self.gateway and not self.gateway.process.running():
+            self.gateway = None
+        if self.gateway:
+            self.put()
+        self.peer.clear()
 
     def wait_up(self, tunnel, seconds=30):
         """Both sides say that it is up, with one IKE SA and one pair of SAs for each child; the peer's first child."""

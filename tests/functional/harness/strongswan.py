@@ -270,6 +270,12 @@ class StrongSwan:
     def wait_down(self, seconds=20):
         wait_until(lambda: not self.list_sas(), lambda: f"no SA is left: {self.list_sas()}\n{self.log_tail()}", seconds)
 
+    def clear(self):
+        """No SA is left, whatever the other side does about it."""
+        for name in {ike["name"] for ike in self.list_sas()}:
+            self.vici.command("terminate", ike=name, force="yes", timeout=1000)
+        self.wait_down()
+
     def text(self):
         with contextlib.suppress(FileNotFoundError), open(self.log, errors="replace") as f:
             return f.read()

@@ -1,0 +1,44 @@
+"""Reauthentication: a new IKE SA with its children before the old one goes (make before break), under traffic."""
+
+from harness import pki
+from harness.netns import wait_until
+
+from cases import STARTERS, certified
+
+
+def spis(interop):
+    return {ike["initiator-spi"] for ike in interop.peer.ike_sas()}
+
+
+def wait_another_ike_sa(interop, before, seconds=30):
+    wait_until(lambda: (now := spis(interop)) and not now & before, "another IKE SA", seconds)
+
+
+@STARTERS
+def test_by_the_peer(interop, starter, tmp_path):
+    ours, theirs = certified(pki.Authority("CA"))
+    tunnel = interop.tunnel(**ours)
+    interop.bring_up(starter, tunnel, interop.connection(**theirs))
+    stream = interop.stream(tmp_path)
+    before, mark = spis(interop), interop.peer.mark()
+    interop.peer.rekey(ike="a-b", reauth=True)
+    wait_another_ike_sa(interop, before)
+    interop.peer.wait_log("generating IKE_AUTH request", mark)
+    interop.wait_up(tunnel)
+    stream.wait_progress(50)
+    stream.assert_nothing_lost()
+
+
+@STARTERS
+def test_by_the_gateway(interop, starter, tmp_path):
+    ours, theirs = certified(pki.Authority("CA"))
+    tunnel = interop.tunnel(ike={"reauthenticate": "5s"}, **ours)
+    interop.bring_up(starter, tunnel, interop.connection(**theirs))
+    stream = interop.stream(tmp_path)
+    mark = interop.peer.mark()
+    for _ in range(2):
+        wait_another_ike_sa(interop, spis(interop))
+    assert interop.peer.logged("parsed IKE_AUTH request", mark)
+    stream.wait_progress(50)
+    stream.assert_nothing_lost()
+    interop.wait_up(tunnel)
