@@ -1,6 +1,5 @@
 """The surroundings of the interop tests: a gateway and strongSwan, each with a site, and what is bad between them."""
 
-import contextlib
 import os
 import re
 import signal
