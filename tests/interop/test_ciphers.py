@@ -37,9 +37,7 @@ def test_ike(interop, starter, proposal):
     tunnel = interop.tunnel(proposals=[proposal])
     interop.bring_up(starter, tunnel, interop.connection(proposals=strongswan_words(proposal)))
     interop.check_traffic()
-    interop.peer.rekey(ike="a-b")  # the same proposal, inside the IKE SA
-    interop.peer.wait_event("ike-rekey")
-    interop.wait_up(tunnel)
+    interop.rekey(tunnel, "peer", "ike")  # the same proposal, inside the IKE SA
 
 
 @STARTERS
@@ -55,6 +53,7 @@ def test_the_starters_order_does_not_bind_the_other(interop, starter):
 @STARTERS
 def test_another_group_is_asked_for(interop, starter):
     """INVALID_KE_PAYLOAD: the first guess is wrong, the second is what the other said (RFC 7296 1.2)."""
+    interop.forget()
     capture = interop.capture()
     ours, theirs = ["aes256gcm16-prfsha384-x25519", "aes256gcm16-prfsha384-ecp384"], "aes256gcm16-prfsha384-ecp384"
     if starter == "peer":

@@ -6,7 +6,6 @@ import pytest
 from harness import pki
 from harness.capture import assert_only_esp
 from harness.lossy import IKE_AUTH, IKE_SA_INIT
-from harness.netns import wait_until
 
 from cases import STARTERS, certified
 
@@ -37,15 +36,8 @@ def test_everything_comes_up(surroundings, link, starter, percent, by, tmp_path)
     surroundings.bring_up(starter, tunnel, surroundings.connection(options={"send_cert": "always"}, **theirs), seconds=180)
     stream = surroundings.stream(tmp_path)
     for what in ("child", "ike"):
-        def keys():
-            return {c["spi-in"] for c in surroundings.peer.children()} if what == "child" else \
-                {i["initiator-spi"] for i in surroundings.peer.ike_sas()}
-        for ask in (lambda: surroundings.peer.rekey(**({"child": "lan"} if what == "child" else {"ike": "a-b"})),
-                    lambda: surroundings.gateway.do("rekey", tunnel.name, *(["--child", "lan"] if what == "child" else ["--ike"]))):
-            before = keys()
-            ask()
-            wait_until(lambda: (now := keys()) and not now & before, f"another {what} SA", 120)
-            surroundings.wait_up(tunnel, 120)
+        for who in ("peer", "gateway"):
+            surroundings.rekey(tunnel, who, what, 120)
     stream.assert_nothing_lost()
     capture.stop()
     assert_only_esp(capture, 100)
@@ -80,7 +72,5 @@ def test_every_message_comes_twice(surroundings, link, starter):
     tunnel = surroundings.tunnel()
     surroundings.bring_up(starter, tunnel)
     assert len(surroundings.gateway.show("sas")) == 2
-    surroundings.peer.rekey(child="lan")
-    surroundings.peer.wait_event("child-rekey")
-    surroundings.wait_up(tunnel)
+    surroundings.rekey(tunnel, "peer", "child")
     surroundings.check_traffic()

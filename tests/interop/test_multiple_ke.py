@@ -16,19 +16,16 @@ def exchanges(capture):
 @STARTERS
 def test_set_up_and_rekeys(interop, starter):
     tunnel = interop.tunnel(proposals=[IKE], children=[IkeChild(esp=[ESP])])
+    interop.forget()
     capture = interop.capture()
     interop.bring_up(starter, tunnel, interop.connection(proposals=IKE, children=[Child(esp_proposals=ESP)]))
     capture.stop()
     assert exchanges(capture)[:6] == ["34", "34", IKE_INTERMEDIATE, IKE_INTERMEDIATE, "35", "35"]
     interop.check_traffic()
-    for words, event, asked in ((["--child", "lan"], "child-rekey", {"child": "lan"}), (["--ike"], "ike-rekey", {"ike": "a-b"})):
+    for what in ("child", "ike"):
         capture = interop.capture()
-        interop.gateway.do("rekey", tunnel.name, *words)
-        interop.peer.wait_event(event)
-        interop.wait_up(tunnel)
-        interop.peer.rekey(**asked)
-        interop.peer.wait_event(event)
-        interop.wait_up(tunnel)
+        interop.rekey(tunnel, "gateway", what)
+        interop.rekey(tunnel, "peer", what)
         capture.stop()
         assert exchanges(capture).count(IKE_FOLLOWUP_KE) == 4
         interop.check_traffic()

@@ -49,10 +49,8 @@ def test_gateway_takes_less(two_hosts, starter):
 def test_rekey_keeps_what_was_agreed(two_hosts, starter):
     tunnel = two_hosts.tunnel()
     two_hosts.bring_up(starter, tunnel, two_hosts.connection(children=[Child("lan", "10.2.1.0/24", "10.1.1.0/24")]))
-    for ask in (lambda: two_hosts.gateway.do("rekey", tunnel.name, "--child", "lan"), lambda: two_hosts.peer.rekey(child="lan")):
-        ask()
-        two_hosts.peer.wait_event("child-rekey")
-        child = two_hosts.wait_up(tunnel)
+    for who in ("gateway", "peer"):
+        child = two_hosts.rekey(tunnel, who, "child")
         assert (child["local-ts"], child["remote-ts"]) == (["10.2.1.0/24"], ["10.1.1.0/24"])
         check_limits(two_hosts)
 

@@ -6,6 +6,7 @@ from harness import traffic
 from harness.capture import assert_only_esp
 from harness.ike_tunnel import A_ID, A_NET, A_NET6, B_ID, B_NET, B_NET6, IkeChild
 from harness.interop import Interop
+from harness.netns import wait_until
 from harness.strongswan import Child
 
 from cases import STARTERS
@@ -13,6 +14,7 @@ from cases import STARTERS
 
 @STARTERS
 def test_comes_up_and_carries(interop, starter):
+    interop.forget()
     capture = interop.capture()
     tunnel = interop.tunnel()
     child = interop.bring_up(starter, tunnel)
@@ -64,7 +66,7 @@ def test_on_demand(interop):
     interop.load_peer()
     tunnel = interop.put(interop.tunnel(start="on-demand"))
     capture = interop.capture()
-    traffic.ping("gw-a", "203.0.113.1")
+    wait_until(lambda: tunnel.name in interop.gateway.tunnels(), "it is known")
     assert capture.count("isakmp") == 0
     traffic.ping("site-a", Interop.B4, count=1, check=False, deadline=5)
     interop.wait_up(tunnel)
@@ -76,6 +78,7 @@ def test_on_demand(interop):
 def test_childless(interop):
     """RFC 6023: the IKE SA first, then each child with a key exchange of its own."""
     tunnel = interop.tunnel(ike={"childless": True})
+    interop.forget()
     capture = interop.capture()
     interop.bring_up("gateway", tunnel, interop.connection(options={"childless": "allow"}))
     capture.stop()

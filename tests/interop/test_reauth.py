@@ -1,17 +1,8 @@
 """Reauthentication: a new IKE SA with its children before the old one goes (make before break), under traffic."""
 
 from harness import pki
-from harness.netns import wait_until
 
 from cases import STARTERS, certified
-
-
-def spis(interop):
-    return {ike["initiator-spi"] for ike in interop.peer.ike_sas()}
-
-
-def wait_another_ike_sa(interop, before, seconds=30):
-    wait_until(lambda: (now := spis(interop)) and not now & before, "another IKE SA", seconds)
 
 
 @STARTERS
@@ -20,9 +11,9 @@ def test_by_the_peer(interop, starter, tmp_path):
     tunnel = interop.tunnel(**ours)
     interop.bring_up(starter, tunnel, interop.connection(**theirs))
     stream = interop.stream(tmp_path)
-    before, mark = spis(interop), interop.peer.mark()
+    before, mark = interop.keys("ike"), interop.peer.mark()
     interop.peer.rekey(ike="a-b", reauth=True)
-    wait_another_ike_sa(interop, before)
+    interop.wait_another("ike", before)
     interop.peer.wait_log("generating IKE_AUTH request", mark)
     interop.wait_up(tunnel)
     stream.wait_progress(50)
@@ -37,7 +28,7 @@ def test_by_the_gateway(interop, starter, tmp_path):
     stream = interop.stream(tmp_path)
     mark = interop.peer.mark()
     for _ in range(2):
-        wait_another_ike_sa(interop, spis(interop))
+        interop.wait_another("ike", interop.keys("ike"))
     assert interop.peer.logged("parsed IKE_AUTH request", mark)
     stream.wait_progress(50)
     stream.assert_nothing_lost()

@@ -28,7 +28,7 @@ class Interop:
 
     def __init__(self, directory, nat="", mtu=None):
         self.lab, self.directory, self.nat = Lab(), directory, nat
-        self.gateway = self.peer = self.other = None
+        self.gateway = self.peer = self.other = self.flow = None
         self.captures, self.nats = 0, {}
         os.makedirs(directory, exist_ok=True)
         lab = self.lab
@@ -161,6 +161,26 @@ class Interop:
         wait_until(up, lambda: f"{tunnel.name} is up: {self.gateway.tunnels()}\n{self.gateway.log_tail()}", seconds)
         return [self.peer.wait_up(child.name, seconds) for child in tunnel.children][0]
 
+    def keys(self, what):
+        """What the peer's "child" SAs or "ike" SAs in use are known by."""
+        if what == "child":
+            return {child["spi-in"] for child in self.peer.children()}
+        return {ike["initiator-spi"] for ike in self.peer.ike_sas()}
+
+    def wait_another(self, what, before, seconds=30):
+        """None of those `before` is in use any more, and another one is."""
+        wait_until(lambda: (now := self.keys(what)) and not now & before, lambda: f"another {what} SA than {before}", seconds)
+
+    def rekey(self, tunnel, who, what, seconds=30):
+        """Asked of the "gateway", of the "peer", or of "both" before either can have finished; until all is settled."""
+        before = self.keys(what)
+        if who in ("gateway", "both"):
+            self.gateway.do("rekey", tunnel.name, *(["--child", tunnel.children[0].name] if what == "child" else ["--ike"]))
+        if who in ("peer", "both"):
+            self.peer.rekey(**({"child": tunnel.children[0].name} if what == "child" else {"ike": self.peer.list_sas()[0]["name"]}))
+        self.wait_another(what, before, seconds)
+        return self.wait_up(tunnel, seconds)
+
     def wait_gateway_down(self, tunnel, seconds=30):
         wait_until(lambda: self.gateway.tunnels()[tunnel.name]["state"] == "down",
                    lambda: f"{tunnel.name} is down: {self.gateway.tunnels()}", seconds)
@@ -203,8 +223,11 @@ class Interop:
         return capture
 
     def stream(self, directory, rate=200):
-        """Numbered datagrams both ways."""
-        return traffic.BothWays(self.lab, ("site-a", self.A4), ("site-b", self.B4), str(directory), rate)
+        """Numbered datagrams both ways; what is left of an earlier stream ends."""
+        if self.flow:
+            self.flow.stop()
+        self.flow = traffic.BothWays(self.lab, ("site-a", self.A4), ("site-b", self.B4), str(directory), rate)
+        return self.flow
 
     def close(self):
         self.lab.close()

@@ -233,12 +233,14 @@ class StrongSwan:
                              **({"force": "yes"} if force else {}))
 
     def rekey(self, child=None, ike=None, reauth=False):
-        """Starts the rekeying of all SAs of that name; the events say when it is done."""
+        """Starts the rekeying of all SAs of that name; the events that come from here on say when it is done."""
+        self.events.forget_events()
         answer, _ = self.vici.command("rekey", **({"child": child} if child else {}), **({"ike": ike} if ike else {}),
                                       **({"reauth": "yes"} if reauth else {}))
         assert answer.get("success") == "yes" and int(answer["matches"]) > 0, answer
 
     def wait_event(self, name, takes=lambda message: True, seconds=15):
+        """The next one since the last rekey() or clear() that no other call has taken."""
         return self.events.wait_event(name, takes, seconds)
 
     # ---- what it says ----
@@ -275,6 +277,7 @@ class StrongSwan:
         for name in {ike["name"] for ike in self.list_sas()}:
             self.vici.command("terminate", ike=name, force="yes", timeout=1000)
         self.wait_down()
+        self.events.forget_events()
 
     def text(self):
         with contextlib.suppress(FileNotFoundError), open(self.log, errors="replace") as f:

@@ -145,11 +145,19 @@ class BothWays:
         for stream, beyond in [(s, s.highest()) for s in self.streams]:
             stream.wait_progress(beyond + packets, 10 + packets / stream.rate)
 
+    def stop(self):
+        for stream in self.streams:
+            stream.sender.stop()
+            stream.receiver.stop()
+
     def finish(self):
         """[(sent, got)]"""
         return [stream.finish() for stream in self.streams]
 
     def assert_nothing_lost(self, at_least=100):
+        """Ends it when so many have come through in each direction."""
+        for stream in self.streams:
+            stream.wait_progress(at_least, 10 + at_least / stream.rate)
         for sent, got in self.finish():
             assert sent["sent"] >= at_least and sent["refused"] == 0, sent
             assert got["missing"] == 0 and got["repeated"] == 0, f"{sent}, {got}"

@@ -140,6 +140,14 @@ class Vici:
                     self._answer(EVENT_CONFIRM)
         return answer, [message for event, message in streamed if event == stream]
 
+    def forget_events(self):
+        """What has come until now is of no interest."""
+        self.kept.clear()
+        self.socket.settimeout(0)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._receive()
+
     def wait_event(self, name, takes=lambda message: True, seconds=15):
         """The next event of that name that `takes` accepts; those before it are forgotten."""
         deadline = time.monotonic() + seconds
