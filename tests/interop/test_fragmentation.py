@@ -50,6 +50,7 @@ def test_a_peer_that_does_not_know_it(surroundings, starter):
 @STARTERS
 def test_fragments_are_lost_doubled_and_reordered(surroundings, starter):
     ours, theirs = large()
+    surroundings.forget()
     link = surroundings.lossy(drop=10, double=20, reorder=30, seed=11)
     surroundings.bring_up(starter, surroundings.tunnel(**ours),
                           surroundings.connection(options={"fragmentation": "yes", "send_cert": "always"}, **theirs),

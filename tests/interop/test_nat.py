@@ -136,7 +136,9 @@ def test_mobike_peer_moves_to_another_address(make_interop):
     lab = interop.lab
     lab.address("peer", "wan0", "198.51.100.3/24")
     tunnel = interop.tunnel(ike={"mobike": True})
-    interop.bring_up("peer", tunnel, interop.connection(options={"mobike": True}))
+    connection = interop.connection(options={"mobike": True})
+    connection.local_addrs = "%any"  # whichever it has
+    interop.bring_up("peer", tunnel, connection)
     spi = interop.peer.ike_sas()[0]["initiator-spi"]
     lab.ip("peer", "address", "del", "198.51.100.2/24", "dev", "wan0")
     if "198.51.100.3" not in lab.ip("peer", "address", "show", "dev", "wan0").stdout:

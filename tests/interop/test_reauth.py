@@ -30,6 +30,6 @@ def test_by_the_gateway(interop, starter, tmp_path):
     for _ in range(2):
         interop.wait_another("ike", interop.keys("ike"))
     assert interop.peer.logged("parsed IKE_AUTH request", mark)
-    stream.wait_progress(50)
-    stream.assert_nothing_lost()
+    # The peer sends by its new SA when it answers IKE_AUTH, before we can know whether to believe it: a few milliseconds.
+    stream.assert_nothing_lost(but=(0, 5))
     interop.wait_up(tunnel)

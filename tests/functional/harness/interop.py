@@ -28,7 +28,7 @@ class Interop:
 
     def __init__(self, directory, nat="", mtu=None):
         self.lab, self.directory, self.nat = Lab(), directory, nat
-        self.gateway = self.peer = self.other = self.flow = None
+        self.gateway = self.peer = self.other = self.flow = self.link = None
         self.captures, self.nats = 0, {}
         os.makedirs(directory, exist_ok=True)
         lab = self.lab
@@ -197,7 +197,11 @@ class Interop:
     # ---- the way between them ----
 
     def lossy(self, **options):
-        return lossy.LossyLink(self.lab, "wan", **options)
+        """In place of an earlier one."""
+        if self.link:
+            self.link.close()
+        self.link = lossy.LossyLink(self.lab, "wan", **options)
+        return self.link
 
     def cut(self, from_side=None):
         lossy.cut(self.lab, "wan", "to-" + from_side if from_side else None)

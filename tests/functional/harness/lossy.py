@@ -17,7 +17,7 @@ import time
 from .netns import inside
 
 _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454ca, 0x0001, 0x1000
-_MARK, _TABLE = 0x71, 171
+_MARK, _TABLE, _PREFERENCE = 0x71, 171, 100
 
 
 class IkeDatagram:
@@ -61,7 +61,7 @@ class LossyLink:
             fcntl.ioctl(self.tun, _TUNSETIFF, struct.pack("16sH22x", device.encode(), _IFF_TUN | _IFF_NO_PI))
         lab.ip(netns, "link", "set", device, "up")
         for family in ("-4", "-6"):
-            lab.ip(netns, family, "rule", "add", "fwmark", hex(_MARK), "lookup", str(_TABLE), "pref", "100")
+            lab.ip(netns, family, "rule", "add", "fwmark", hex(_MARK), "lookup", str(_TABLE), "pref", str(_PREFERENCE))
             lab.ip(netns, family, "route", "add", "default", "dev", device, "table", str(_TABLE))
         for key in ("all", "default", device):
             lab.sysctl(netns, f"net.ipv4.conf.{key}.rp_filter", 0)
@@ -89,6 +89,8 @@ class LossyLink:
         for fd in (self.tun, self.ended, self.wake):
             os.close(fd)
         self.lab.nft(self.netns, "delete table inet lossy")
+        for family in ("-4", "-6"):
+            self.lab.ip(self.netns, family, "rule", "del", "pref", str(_PREFERENCE))
 
     def _judge(self, data):
         if self.choose and (verdict := self.choose(IkeDatagram(data))):
