@@ -116,7 +116,7 @@ class Tunnel:
         if isinstance(udp, tuple):
             udp = {"local_port": udp[0], "peer_port": udp[1]}
         interface = {"interface": {"name": self.interface, "addresses": list(self.addresses)}} if self.interface else {}
-        return {"local": self.local, "peer": self.peer, "udp_encapsulation": udp, **interface,
+        return {"local": {"address": self.local}, "peer": self.peer, "udp_encapsulation": udp, **interface,
                 "children": {c.name: _child_settings(self, c, directory) for c in self.children}}
 
 
@@ -142,16 +142,6 @@ def write(directory, ports, tunnels=(), policies=(), routes=(), name="gw", worke
         document["routes"] = [{key: value for key, value in zip(("to", "via", "port"), route) if value}
                               for route in routes]
     if tunnels:
-        document["tunnels"] = {}
-        for tunnel in tunnels:
-            udp = tunnel.udp
-            if isinstance(udp, tuple):
-                udp = {"local_port": udp[0], "peer_port": udp[1]}
-            document["tunnels"][tunnel.name] = {
-                "local": {"address": tunnel.local}, "peer": tunnel.peer, "udp_encapsulation": udp,
-                **({"interface": {"name": tunnel.interface, "addresses": list(tunnel.addresses)}}
-                   if tunnel.interface else {}),
-                "children": {c.name: _child_settings(tunnel, c, directory) for c in tunnel.children}}
         document["tunnels"] = {tunnel.name: tunnel.settings(directory) for tunnel in tunnels}
     if policies:
         document["policies"] = list(policies)
