@@ -238,11 +238,8 @@ result<compiled> compile(const configuration& config) {
   out.sas.reserve(children * 2);  // never moved while it grows: a freed old copy would keep its keys
   std::uint32_t order = 0;
   for (const auto& tunnel : config.tunnels)
-    for (const auto& child : tunnel.children) {
-      const auto place = order++;
-      if (!child.manual) continue;  // IKE puts the SAs in
-      if (auto done = add_child(out, config, tunnel, child, place); !done) return std::unexpected(done.error());
-    }
+    for (const auto& child : tunnel.children)
+      if (auto done = add_child(out, config, tunnel, child, order++); !done) return std::unexpected(done.error());
   return out;
 }
 
