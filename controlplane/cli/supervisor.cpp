@@ -59,6 +59,9 @@ constexpr std::string_view plain_variables[] = {"PATH=",         "LANG=",       
 
 bool may_see(const supervised_program& program, std::string_view variable) {
   if (program.inherited >= 0 && variable.starts_with(program.inherited_variable + "=")) return false;  // set anew
+  if (std::ranges::any_of(program.hidden_variables,
+                          [variable](const auto& name) { return variable.starts_with(name + "="); }))
+    return false;
   return program.sees_environment ||
          std::ranges::any_of(plain_variables, [variable](auto plain) { return variable.starts_with(plain); });
 }

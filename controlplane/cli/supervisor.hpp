@@ -18,8 +18,9 @@ struct supervised_program {
   std::vector<std::string> command;  // the first is the path
   bool reloads = false;              // takes SIGHUP
   bool sees_environment = true;  // false: keys may stand in it (`{env: NAME}`), and only `plain_variables` are passed
-  int inherited = -1;            // a descriptor that it alone keeps, and ...
-  std::string inherited_variable{};  // ... the environment variable that tells it the number
+  std::vector<std::string> hidden_variables{};  // of the environment that it sees otherwise
+  int inherited = -1;                           // a descriptor that it alone keeps, and ...
+  std::string inherited_variable{};             // ... the environment variable that tells it the number
 };
 
 class supervisor {

@@ -74,7 +74,7 @@ int print_help(const arguments& given) {
 }
 
 constexpr verb all_verbs[] = {
-    {"run", "", "runs the data plane and the control daemon in the foreground", 0, 0, run_options, run_supervised},
+    {"run", "", "runs the daemons in the foreground", 0, 0, run_options, run_supervised},
     {"check", "FILE", "tells every error in a configuration; needs no daemon", 1, 1, {}, run_check},
     {"show", "SUBJECT [NAME] [detail]", "what the data plane holds", 1, 3, show_options, run_show},
     {"trace", "[tunnel NAME|from ADDR|to ADDR] [count N]", "the way of single packets, stage by stage", 0, 8,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <span>
 #include <string>
@@ -57,7 +58,15 @@ class keystore {
   [[nodiscard]] virtual boost::asio::awaitable<result<void>> reload() = 0;
 };
 
+// Where the key process listens: TRUNKGATE_KEYSTORE_SOCKET, or in the folder of the daemons' sockets.
+[[nodiscard]] inline std::string keystore_socket_in(const std::string& run_directory) {
+  const char* elsewhere = std::getenv("TRUNKGATE_KEYSTORE_SOCKET");
+  return elsewhere != nullptr && *elsewhere != '\0' ? elsewhere : run_directory + "/keystore.sock";
+}
+
 // Connects to the key process at `socket_path`, and again when it was restarted. Calls fail meanwhile, with a reason.
+// Calls are made from the executor's thread, as many at once as are wanted; one that is not answered within ten seconds
+// fails. It may be destroyed while calls wait: they fail.
 [[nodiscard]] std::unique_ptr<keystore> connect_keystore(boost::asio::any_io_executor executor,
                                                          std::string socket_path);
 

@@ -34,15 +34,12 @@ result<void> drop_capabilities() {
 
 // What is used after the start: by the loop, by the allocator, by OpenSSL, by the log, and to end.
 constexpr int needed_calls[] = {
-    SYS_read,         SYS_write,          SYS_writev,       SYS_close,           SYS_fstat,    SYS_newfstatat,
-    SYS_lseek,        SYS_openat2,  //
-    SYS_poll,         SYS_ppoll,          SYS_recvfrom,     SYS_recvmsg,         SYS_sendto,   SYS_sendmsg,
-    SYS_accept4,  //
-    SYS_mmap,         SYS_munmap,         SYS_mremap,       SYS_madvise,         SYS_mprotect, SYS_brk,
-    SYS_futex,                                                                                              //
-    SYS_getrandom,    SYS_clock_gettime,  SYS_gettimeofday, SYS_getpid,          SYS_gettid,   SYS_unlink,  //
-    SYS_rt_sigreturn, SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_restart_syscall, SYS_tgkill,                //
-    SYS_exit,         SYS_exit_group,
+    SYS_read,   SYS_write,        SYS_writev,         SYS_close,         SYS_fstat,           SYS_newfstatat,
+    SYS_lseek,  SYS_openat2,      SYS_poll,           SYS_ppoll,         SYS_recvfrom,        SYS_recvmsg,
+    SYS_sendto, SYS_sendmsg,      SYS_accept4,        SYS_munmap,        SYS_mremap,          SYS_madvise,
+    SYS_brk,    SYS_futex,        SYS_getrandom,      SYS_clock_gettime, SYS_gettimeofday,    SYS_getpid,
+    SYS_gettid, SYS_rt_sigreturn, SYS_rt_sigprocmask, SYS_rt_sigaction,  SYS_restart_syscall, SYS_tgkill,
+    SYS_exit,   SYS_exit_group,
 };
 
 sock_filter load(std::size_t offset) { return BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(offset)); }
