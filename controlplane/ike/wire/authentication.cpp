@@ -9,8 +9,7 @@ parsed<authentication_payload> parse_authentication(byte_view body) {
   out.method = in.u8();
   in.skip(3);  // reserved
   out.data = in.rest();
-  if (in.failed()) return malformed("its header is cut off");
-  if (out.data.empty()) return malformed("no authentication data");
+  if (in.failed() || out.data.empty()) return malformed("no authentication data");
   return out;
 }
 

@@ -20,8 +20,7 @@ parsed<certificate_payload> parse_certificate(byte_view body) {
   certificate_payload out;
   out.encoding = in.u8();
   out.data = in.rest();
-  if (in.failed()) return malformed("its header is cut off");
-  if (out.data.empty()) return malformed("no certificate data");
+  if (in.failed() || out.data.empty()) return malformed("no certificate data");
   return out;
 }
 

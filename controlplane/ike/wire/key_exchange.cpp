@@ -10,8 +10,7 @@ parsed<key_exchange_payload> parse_key_exchange(byte_view body) {
   out.method = in.u16();
   in.skip(2);  // reserved
   out.data = in.rest();
-  if (in.failed()) return malformed("its header is cut off");
-  if (out.data.empty()) return malformed("no key exchange data");
+  if (in.failed() || out.data.empty()) return malformed("no key exchange data");
   return out;
 }
 
