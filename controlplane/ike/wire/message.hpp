@@ -61,8 +61,9 @@ struct payload_chain {
   payload_type first = payload_type::none;
   bytes data;
 };
-// All encoders: what is put in must fit, a payload in 65535 octets with its generic header, and so the message. Whoever
-// takes large data from a configuration (certificates) checks that first.
+// All encoders take what a parser would take: inside the limits above, SPIs of their protocol's size, selectors with a
+// range of one family; and it must fit, a payload in 65535 octets with its generic header, and so the message. Anything
+// else is a mistake of ours (assert): whoever takes large data from a configuration, such as certificates, checks it.
 [[nodiscard]] payload_chain encode_payloads(const payloads& all);
 // A message in clear.
 [[nodiscard]] bytes encode_message(const header& head, const payloads& all);

@@ -26,8 +26,7 @@ constexpr data_size data_sizes[] = {
     {notify::additional_ip6_address, 16, 16, 16},              //
     {notify::cookie2, 8, 64, 1},                               // RFC 4555 4.2.5
     {notify::auth_lifetime, 4, 4, 4},                          // RFC 4478 3
-    {notify::signature_hash_algorithms, 2, message_limit, 2},  // RFC 7427 4
-    {notify::ppk_identity, 2, message_limit, 1},               // RFC 8784 5.1: a type and an id
+    {notify::signature_hash_algorithms, 0, message_limit, 2},  // RFC 7427 4
 };
 
 bool data_fits(std::uint16_t type, std::size_t size) {

@@ -167,6 +167,12 @@ TEST(taken, reserved_fields_mean_nothing) {
             1U);
 }
 
+// RFC 8784 3: with which the responder says that it used the PPK.
+TEST(taken, a_ppk_identity_may_be_empty) {
+  EXPECT_EQ(taken<notify_payload>(notify, "00 00 4034").type, notify::ppk_identity);
+  EXPECT_EQ(taken<notify_payload>(notify, "00 00 4034 02 68").data.size(), 2U);
+}
+
 // RFC 7296 3.10: without an SPI the protocol is ignored.
 TEST(taken, a_notify_without_spi_is_of_no_protocol) {
   EXPECT_EQ(taken<notify_payload>(notify, "01 00 4000").protocol, protocol_id::none);
