@@ -78,7 +78,10 @@ TEST(describe, cuts_long_lists) {
   const auto line = describe(
       payload(ts_payload{true, std::vector(64, traffic_selector{.addresses = parse_ip_range("192.0.2.1").value()})}));
   EXPECT_TRUE(line.ends_with(" and 32 more")) << line;
-  EXPECT_LT(describe(payload(vendor_id_payload{filled(60000, 0)})).size(), 200U);
+  const auto vendor = describe(payload(vendor_id_payload{filled(60000, 0)}));
+  EXPECT_LT(vendor.size(), 200U);
+  EXPECT_TRUE(vendor.ends_with("3e3f...")) << vendor;
+  EXPECT_TRUE(describe(payload(id_of{true, {id_type::fqdn, bytes(60000, 'a')}})).ends_with("aaa..."));
   EXPECT_LT(describe(payload(notify_payload{notify::signature_hash_algorithms, filled(60000, 0)})).size(), 400U);
 }
 

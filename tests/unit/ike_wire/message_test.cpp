@@ -41,6 +41,8 @@ TEST(header, is_written_and_read_as_the_rfc_draws_it) {
     EXPECT_EQ(read->message_id, 0x01020304U);
     EXPECT_EQ(std::tuple(read->response, read->from_initiator, read->higher_version),
               std::tuple(response, initiator, higher));
+    EXPECT_EQ(parse_header(encode_message(*read, {}))->higher_version, higher);
+    EXPECT_EQ(parse_header(encode_message(*read, {}))->response, response);
   }
 }
 
@@ -110,6 +112,7 @@ TEST(chain, takes_known_payloads_with_the_critical_bit) {
     const auto read = parse_message(message_of(type, "00 80 0006 abcd"));
     ASSERT_TRUE(read) << read.error().reason;
     EXPECT_EQ(std::get<unknown_payload>(read->clear.at(0)), (unknown_payload{payload_type{type}, true}));
+    EXPECT_EQ(parse_message(encode_message(read->head, read->clear))->clear, read->clear);
   }
 }
 
