@@ -141,7 +141,7 @@ struct line_of {
   }
   std::string operator()(const ts_payload& one) const {
     const auto list = join(one.selectors, ", ", [](const auto& selector) { return describe(selector); });
-    return std::string(one.initiator ? "TSi " : "TSr ") + (one.selectors.empty() ? "none that is known" : list);
+    return std::string(one.initiator ? "TSi " : "TSr ") + (one.selectors.empty() ? "none" : list);
   }
   std::string operator()(const unknown_payload& one) const {
     return payload_name(one.type) + (one.critical ? ", critical" : "");

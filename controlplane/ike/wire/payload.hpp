@@ -123,7 +123,7 @@ struct traffic_selector {
 };
 // `initiator` says which of the two it is: TSi or TSr; so with the ids.
 // A selector of another type than IPv4 or IPv6 range is left out when it is read: it is one that nothing can match, so
-// a peer that sends no other gets TS_UNACCEPTABLE.
+// a peer that sends no other gets TS_UNACCEPTABLE, as does one that sends none at all.
 struct ts_payload {
   bool initiator = false;
   std::vector<traffic_selector> selectors;

@@ -106,5 +106,27 @@ TEST(real_messages, hold_what_was_configured) {
   EXPECT_EQ(find_notify(rekeyed, notify::rekey_sa)->protocol, protocol_id::esp);
 }
 
+// What went wrong there on purpose.
+TEST(real_messages, hold_what_was_refused) {
+  const auto group = parse_message(named("other group IKE_SA_INIT response 0").datagrams[0]).value();
+  EXPECT_TRUE(group.head.response);
+  ASSERT_EQ(group.clear.size(), 1U);
+  EXPECT_EQ(describe(group.clear[0]), "N INVALID_KE_PAYLOAD, method 31 is wanted");
+  const auto proposal = parse_message(named("no common proposal IKE_SA_INIT response 0").datagrams[0]).value();
+  ASSERT_EQ(proposal.clear.size(), 1U);
+  EXPECT_EQ(describe(proposal.clear[0]), "N NO_PROPOSAL_CHOSEN");
+  const auto& refused = named("selectors refused IKE_AUTH response 1");
+  EXPECT_NE(find_notify(parse_payloads(refused.first_inside, refused.inside).value(), notify::ts_unacceptable),
+            nullptr);
+  const auto& asked = named("selectors refused IKE_AUTH request 1");
+  EXPECT_EQ(describe(payload(*find_ts(parse_payloads(asked.first_inside, asked.inside).value(), false))),
+            "TSr 10.2.0.0/24, fd01::/48");
+  // Transport mode was asked for with networks as selectors: strongSwan then sends none at all.
+  const auto& transport = named("transport mode IKE_AUTH request 1");
+  const auto inside = parse_payloads(transport.first_inside, transport.inside).value();
+  EXPECT_NE(find_notify(inside, notify::use_transport_mode), nullptr);
+  EXPECT_EQ(describe(payload(*find_ts(inside, false))), "TSr none");
+}
+
 }  // namespace
 }  // namespace trunkgate::test
