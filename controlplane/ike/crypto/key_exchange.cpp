@@ -41,15 +41,9 @@ result<secret> key_exchange_start::finish(byte_view answer) const {
 result<key_exchange_answer> answer_key_exchange(std::uint16_t method, byte_view from_initiator) {
   const auto* found = find_method(method);
   if (found == nullptr) return unknown(method);
-  if (found->family == method_family::mlkem) {
-    auto done = encapsulate(*found, from_initiator);
-    if (!done) return std::unexpected(done.error());
-    return key_exchange_answer{std::move(done->ciphertext), std::move(done->shared)};
-  }
-  const auto own = generate_key_pair(*found);
-  auto shared = derive_shared(*found, *own, from_initiator);
-  if (!shared) return std::unexpected(shared.error());
-  return key_exchange_answer{public_value(*found, *own), std::move(*shared)};
+  auto done = answer_value(*found, from_initiator);
+  if (!done) return std::unexpected(std::move(done.error()));
+  return key_exchange_answer{std::move(done->public_value), std::move(done->shared)};
 }
 
 key_exchange_sizes sizes_of_key_exchange(std::uint16_t method) {

@@ -100,21 +100,12 @@ EVP_PKEY* pattern(const key_exchange_method& method) {
 
 std::string prefix(const key_exchange_method& method) { return "key exchange " + std::string(method.name) + ": "; }
 
-// RFC 6989 2.1: 1 < y < p - 1. With a safe prime nothing else can be a small subgroup's.
-bool in_range(byte_view value, const EVP_PKEY& group) {
-  BIGNUM* prime = nullptr;
-  openssl::must(EVP_PKEY_get_bn_param(&group, OSSL_PKEY_PARAM_FFC_P, &prime) == 1, "reading a MODP group");
-  const openssl::number p(prime), y(BN_bin2bn(value.data(), static_cast<int>(value.size()), nullptr));
-  openssl::must(y && BN_sub_word(p.get(), 1) == 1, "MODP arithmetic");
-  return BN_cmp(y.get(), BN_value_one()) > 0 && BN_cmp(y.get(), p.get()) < 0;
-}
-
-// The key object of a peer's value; null: it is none. Its length has been checked. OpenSSL takes a point only if both
-// coordinates are below the prime and it lies on the curve (RFC 6989 2.3; the curves have no small subgroup), and an
-// encapsulation key only if its coefficients are below q (FIPS 203 7.2).
+// The key object of a peer's value, whose length has been checked; null: it is none. OpenSSL takes a number only if
+// 1 < y < p - 1 (RFC 6989 2.1; with a safe prime no other is of a small subgroup), a point only if both coordinates are
+// below the prime and it lies on the curve (RFC 6989 2.3; ours have no small subgroup), and an encapsulation key only
+// if its coefficients are below q (FIPS 203 7.2). The tests hold it to that.
 openssl::key_pair read_peer(const key_exchange_method& method, byte_view value) {
   auto* from = pattern(method);
-  if (method.family == method_family::modp && !in_range(value, *from)) return nullptr;
   openssl::key_pair peer(EVP_PKEY_new());
   openssl::must(peer && EVP_PKEY_copy_parameters(peer.get(), from) == 1, method.name);
   std::vector<std::uint8_t> point;
@@ -128,49 +119,58 @@ openssl::key_pair read_peer(const key_exchange_method& method, byte_view value) 
   return peer;
 }
 
-bool trivial(byte_view shared) {  // looks at every octet, whatever they are
-  std::uint8_t any = 0;
-  for (const auto octet : shared) any = static_cast<std::uint8_t>(any | octet);
-  return any == 0;
-}
-
 std::unexpected<error> wrong_length(const key_exchange_method& method, std::size_t got, std::size_t wanted) {
   return failure(prefix(method) + "the peer's value has " + std::to_string(got) + " octets instead of " +
                  std::to_string(wanted));
 }
 
-result<secret> diffie_hellman(const key_exchange_method& method, EVP_PKEY_CTX& context, byte_view value) {
-  const auto peer = read_peer(method, value);
-  if (!peer) return failure(prefix(method) + "the peer's value is no element of the group");
-  openssl::must(EVP_PKEY_derive_init(&context) == 1, method.name);
-  // RFC 7296 2.14: leading zeros count.
-  if (method.family == method_family::modp) openssl::must(EVP_PKEY_CTX_set_dh_pad(&context, 1) == 1, method.name);
-  openssl::scratch shared(method.shared);
-  auto size = shared.size();
-  // The peer's value has been checked above: OpenSSL's own check multiplies by the group's order once more.
-  const bool derived = EVP_PKEY_derive_set_peer_ex(&context, peer.get(), 0) == 1 &&
-                       EVP_PKEY_derive(&context, shared.data(), &size) == 1 && size == shared.size();
-  // RFC 7748 6. On an ECP curve zero is the coordinate of two good points.
-  if (!derived || (method.family == method_family::montgomery && trivial(shared)))
-    return failure(prefix(method) + "the peer's value gives a trivial secret");
-  return secret(shared);
-}
-
-// A ciphertext that was tampered with gives another secret, not an error (FIPS 203 7.3): AUTH will not fit.
-result<secret> decapsulate(const key_exchange_method& method, EVP_PKEY_CTX& context, byte_view ciphertext) {
-  openssl::scratch shared(method.shared);
-  auto size = shared.size();
-  if (EVP_PKEY_decapsulate_init(&context, nullptr) != 1 ||
-      EVP_PKEY_decapsulate(&context, shared.data(), &size, ciphertext.data(), ciphertext.size()) != 1 ||
-      size != shared.size())
-    return failure(prefix(method) + "the peer's ciphertext cannot be decapsulated");
-  return secret(shared);
+std::unexpected<error> no_element(const key_exchange_method& method) {
+  return failure(prefix(method) + "the peer's value is no element of the group");
 }
 
 openssl::key_context context_of(const EVP_PKEY& key) {
   openssl::key_context context(EVP_PKEY_CTX_new_from_pkey(nullptr, const_cast<EVP_PKEY*>(&key), nullptr));
   openssl::must(context != nullptr, "a key's context");
   return context;
+}
+
+result<secret> diffie_hellman(const key_exchange_method& method, const EVP_PKEY& own, EVP_PKEY& peer) {
+  const auto context = context_of(own);
+  openssl::must(EVP_PKEY_derive_init(context.get()) == 1, method.name);
+  // RFC 7296 2.14: leading zeros count.
+  if (method.family == method_family::modp) openssl::must(EVP_PKEY_CTX_set_dh_pad(context.get(), 1) == 1, method.name);
+  openssl::scratch shared(method.shared);
+  auto size = shared.size();
+  // The peer's value was checked when it was read: OpenSSL's check here would multiply by the group's order once more.
+  // RFC 7748 6: OpenSSL refuses an X25519 or X448 secret of zeros. (On an ECP curve zero is a good point's coordinate.)
+  if (EVP_PKEY_derive_set_peer_ex(context.get(), &peer, 0) != 1 ||
+      EVP_PKEY_derive(context.get(), shared.data(), &size) != 1 || size != shared.size())
+    return failure(prefix(method) + "the peer's value gives a trivial secret");
+  return secret(shared);
+}
+
+// A ciphertext that was tampered with gives another secret, not an error (FIPS 203 7.3): AUTH will not fit.
+result<secret> decapsulate(const key_exchange_method& method, const EVP_PKEY& own, byte_view ciphertext) {
+  const auto context = context_of(own);
+  openssl::scratch shared(method.shared);
+  auto size = shared.size();
+  if (EVP_PKEY_decapsulate_init(context.get(), nullptr) != 1 ||
+      EVP_PKEY_decapsulate(context.get(), shared.data(), &size, ciphertext.data(), ciphertext.size()) != 1 ||
+      size != shared.size())
+    return failure(prefix(method) + "the peer's ciphertext cannot be decapsulated");
+  return secret(shared);
+}
+
+answered encapsulate(const key_exchange_method& method, const EVP_PKEY& peer) {
+  const auto context = context_of(peer);
+  openssl::scratch shared(method.shared);
+  std::vector<std::uint8_t> ciphertext(method.responder);
+  auto size = ciphertext.size(), shared_size = shared.size();
+  openssl::must(EVP_PKEY_encapsulate_init(context.get(), nullptr) == 1 &&
+                    EVP_PKEY_encapsulate(context.get(), ciphertext.data(), &size, shared.data(), &shared_size) == 1 &&
+                    size == ciphertext.size() && shared_size == shared.size(),
+                method.name);
+  return {std::move(ciphertext), secret(shared)};
 }
 
 }  // namespace
@@ -207,29 +207,28 @@ std::vector<std::uint8_t> public_value(const key_exchange_method& method, const 
   return value;
 }
 
-result<secret> derive_shared(const key_exchange_method& method, const EVP_PKEY& own, byte_view peer) {
-  if (peer.size() != method.responder) return wrong_length(method, peer.size(), method.responder);
+result<secret> derive_shared(const key_exchange_method& method, const EVP_PKEY& own, byte_view answer) {
+  if (answer.size() != method.responder) return wrong_length(method, answer.size(), method.responder);
   const openssl::quiet_errors quiet;
-  const auto context = context_of(own);
-  return method.family == method_family::mlkem ? decapsulate(method, *context, peer)
-                                               : diffie_hellman(method, *context, peer);
+  if (method.family == method_family::mlkem) return decapsulate(method, own, answer);
+  const auto peer = read_peer(method, answer);
+  if (!peer) return no_element(method);
+  return diffie_hellman(method, own, *peer);
 }
 
-result<encapsulated> encapsulate(const key_exchange_method& method, byte_view encapsulation_key) {
-  if (encapsulation_key.size() != method.initiator)
-    return wrong_length(method, encapsulation_key.size(), method.initiator);
+result<answered> answer_value(const key_exchange_method& method, byte_view from_initiator) {
+  if (from_initiator.size() != method.initiator) return wrong_length(method, from_initiator.size(), method.initiator);
   const openssl::quiet_errors quiet;
-  const auto peer = read_peer(method, encapsulation_key);
-  if (!peer) return failure(prefix(method) + "the peer's value is no encapsulation key");
-  const auto context = context_of(*peer);
-  openssl::scratch shared(method.shared);
-  std::vector<std::uint8_t> ciphertext(method.responder);
-  auto size = ciphertext.size(), shared_size = shared.size();
-  openssl::must(EVP_PKEY_encapsulate_init(context.get(), nullptr) == 1 &&
-                    EVP_PKEY_encapsulate(context.get(), ciphertext.data(), &size, shared.data(), &shared_size) == 1 &&
-                    size == ciphertext.size() && shared_size == shared.size(),
-                method.name);
-  return encapsulated{std::move(ciphertext), secret(shared)};
+  const auto peer = read_peer(method, from_initiator);
+  if (method.family == method_family::mlkem) {
+    if (!peer) return failure(prefix(method) + "the peer's value is no encapsulation key");
+    return encapsulate(method, *peer);
+  }
+  if (!peer) return no_element(method);
+  const auto own = generate_key_pair(method);
+  auto shared = diffie_hellman(method, *own, *peer);
+  if (!shared) return std::unexpected(std::move(shared.error()));
+  return answered{public_value(method, *own), std::move(*shared)};
 }
 
 }  // namespace trunkgate::ike

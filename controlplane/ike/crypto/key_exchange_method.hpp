@@ -34,13 +34,14 @@ struct key_exchange_method {
 [[nodiscard]] openssl::key_pair generate_key_pair(const key_exchange_method& method);
 [[nodiscard]] std::vector<std::uint8_t> public_value(const key_exchange_method& method, const EVP_PKEY& key);
 
-// Diffie-Hellman, either side, or decapsulation (`peer` is the ciphertext): what the initiator does with the answer.
-[[nodiscard]] result<secret> derive_shared(const key_exchange_method& method, const EVP_PKEY& own, byte_view peer);
+// What the initiator makes of the answer: Diffie-Hellman, or decapsulation (`answer` is the ciphertext).
+[[nodiscard]] result<secret> derive_shared(const key_exchange_method& method, const EVP_PKEY& own, byte_view answer);
 
-struct encapsulated {
-  std::vector<std::uint8_t> ciphertext;
+// What the responder makes of the initiator's value. A bad one costs no key pair.
+struct answered {
+  std::vector<std::uint8_t> public_value;
   secret shared;
 };
-[[nodiscard]] result<encapsulated> encapsulate(const key_exchange_method& method, byte_view encapsulation_key);
+[[nodiscard]] result<answered> answer_value(const key_exchange_method& method, byte_view from_initiator);
 
 }  // namespace trunkgate::ike
