@@ -47,7 +47,9 @@ struct scratch : std::vector<std::uint8_t> {
   using vector::vector;
   scratch(const scratch&) = delete;
   scratch& operator=(const scratch&) = delete;
-  ~scratch() { wipe(data(), size()); }
+  ~scratch() {
+    if (!empty()) wipe(data(), size());
+  }
 };
 
 enum class hash : std::uint8_t { sha1, sha256, sha384, sha512 };

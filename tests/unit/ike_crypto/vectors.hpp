@@ -1,7 +1,6 @@
 // Reads tests/vectors as the IKE crypto tests need them.
 #pragma once
 
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -13,18 +12,10 @@ namespace trunkgate::ike::test {
 
 using octets = std::vector<std::uint8_t>;
 
-[[nodiscard]] inline octets unhex(const std::string& text) {
-  octets out(text.size() / 2);
-  for (std::size_t i = 0; i < out.size(); ++i)
-    out[i] = static_cast<std::uint8_t>(std::stoul(text.substr(2 * i, 2), nullptr, 16));
-  return out;
-}
-
-[[nodiscard]] inline nlohmann::json read_vectors(const std::string& file) {
-  std::ifstream in(std::string(TRUNKGATE_SOURCE_DIR "/tests/vectors/") + file);
-  return nlohmann::json::parse(in);
-}
-[[nodiscard]] inline nlohmann::json read_cases(const std::string& file) { return read_vectors(file)["tests"]; }
+[[nodiscard]] octets unhex(const std::string& text);
+[[nodiscard]] nlohmann::json read_vectors(const std::string& file);
+[[nodiscard]] nlohmann::json read_cases(const std::string& file);  // its member "tests"
+[[nodiscard]] nlohmann::json hexed(const ike_keys& keys);          // as the vectors write them
 
 [[nodiscard]] inline octets bytes_of(const secret& one) { return {one.bytes().begin(), one.bytes().end()}; }
 
@@ -60,19 +51,5 @@ struct held_context {
     return {initiator_nonce, responder_nonce, initiator_spi, responder_spi};
   }
 };
-
-[[nodiscard]] inline nlohmann::json hexed(const ike_keys& keys) {
-  const auto hex = [](const secret& one) {
-    static constexpr auto digits = "0123456789abcdef";
-    std::string text;
-    for (const auto octet : one.bytes()) {
-      text += digits[octet >> 4];
-      text += digits[octet & 15];
-    }
-    return text;
-  };
-  return {{"d", hex(keys.d)},   {"ai", hex(keys.ai)}, {"ar", hex(keys.ar)}, {"ei", hex(keys.ei)},
-          {"er", hex(keys.er)}, {"pi", hex(keys.pi)}, {"pr", hex(keys.pr)}};
-}
 
 }  // namespace trunkgate::ike::test
