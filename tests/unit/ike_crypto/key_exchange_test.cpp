@@ -1,6 +1,9 @@
 // Both sides of every method, and every kind of value that must be refused.
 #include "controlplane/ike/crypto/key_exchange.hpp"
 
+#include <atomic>
+#include <thread>
+
 #include <gtest/gtest.h>
 #include <openssl/core_names.h>
 
@@ -178,6 +181,23 @@ TEST(key_exchange, an_unknown_method_is_refused) {
     EXPECT_EQ(start.error().reason, "key exchange method " + std::to_string(method) + " is not known");
     EXPECT_FALSE(answer_key_exchange(method, octets(32, 9)));
   }
+}
+
+// Public-key work runs on several threads at once, and they share what was fetched once.
+TEST(key_exchange, on_several_threads) {
+  std::vector<std::thread> threads;
+  std::atomic<int> agreed = 0;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&] {
+      for (int round = 0; round < 20; ++round)
+        for (const auto method : {x25519, ecp256, modp1024, mlkem768}) {
+          const auto start = key_exchange_start::make(method).value();
+          const auto answer = answer_key_exchange(method, start.public_value()).value();
+          agreed += bytes_of(start.finish(answer.public_value).value()) == bytes_of(answer.shared);
+        }
+    });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(agreed, 4 * 20 * 4);
 }
 
 // Twice the strength at least (SP 800-57 part 1, table 2; group 2 has 80 bits), and not the whole 2,048 bits and more.
