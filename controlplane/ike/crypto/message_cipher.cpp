@@ -146,6 +146,7 @@ message_cipher::~message_cipher() = default;
 
 result<message_cipher> message_cipher::make(const transform_choice& encryption, std::uint16_t integrity,
                                             byte_view encryption_key, byte_view integrity_key) {
+  static_assert(sizeof(state) <= 128, "a gateway holds two of these for each peer");
   const auto with = find(encryption, integrity);
   if (!with)
     return failure("IKE encryption " + std::to_string(encryption.id) + " with a key of " +
