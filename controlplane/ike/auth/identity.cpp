@@ -81,6 +81,20 @@ std::string attribute_name(std::string_view word) {
   return name == "E" || name == "EMAIL" ? "emailAddress" : name;
 }
 
+// RFC 5280 4.1.2.4 lets both be, OpenSSL writes UTF8String alone; strongSwan and others write what can be as
+// PrintableString, and compare octets.
+void prefer_printable(X509_NAME* name) {
+  auto* entry = X509_NAME_get_entry(name, X509_NAME_entry_count(name) - 1);
+  const auto* value = X509_NAME_ENTRY_get_data(entry);
+  if (ASN1_STRING_type(value) != V_ASN1_UTF8STRING) return;
+  const std::string text(reinterpret_cast<const char*>(ASN1_STRING_get0_data(value)),
+                         static_cast<std::size_t>(ASN1_STRING_length(value)));
+  if (ASN1_PRINTABLE_type(reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size())) ==
+      V_ASN1_PRINTABLESTRING)
+    X509_NAME_ENTRY_set_data(entry, V_ASN1_PRINTABLESTRING, reinterpret_cast<const unsigned char*>(text.data()),
+                             static_cast<int>(text.size()));
+}
+
 // "CN=hq, O=Example", in the order of the encoding.
 result<id_payload> parse_name(std::string_view text) {
   const x509_name_ptr name(X509_NAME_new());
@@ -93,7 +107,6 @@ result<id_payload> parse_name(std::string_view text) {
     text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
     auto value = take_value(text);
     if (!value) return std::unexpected(value.error());
-    // It chooses PrintableString where that will do, else UTF8String (RFC 5280 4.1.2.4).
     if (X509_NAME_add_entry_by_txt(name.get(), type.c_str(), MBSTRING_UTF8,
                                    reinterpret_cast<const unsigned char*>(value->data()),
                                    static_cast<int>(value->size()), -1, 0) != 1) {
@@ -101,6 +114,7 @@ result<id_payload> parse_name(std::string_view text) {
       return failure("in a distinguished name, \"" + shown_text(with_text({}, type).data) +
                      "\" is no known type or its value does not suit it");
     }
+    prefer_printable(name.get());
   }
   return id_payload{.type = id_type::dn, .data = encode_der(name.get(), i2d_X509_NAME)};
 }
