@@ -37,6 +37,15 @@ constexpr option_row capture_options[] = {
     run_dir_row,
     socket_row,
 };
+constexpr option_row plan_options[] = {
+    {"against", "FILE", "what runs (/etc/trunkgate/trunkgate.yaml)"},
+    {"json", "", "stable, documented fields for programs"},
+    {"wide", "", "long values in full"},
+};
+constexpr option_row peer_config_options[] = {
+    {"for", "KIND", "what the far end is: strongswan"},
+    {"config", "FILE", "our configuration (/etc/trunkgate/trunkgate.yaml)"},
+};
 constexpr option_row doctor_options[] = {
     {"json", "", "stable, documented fields for programs"},
     {"no-color", "", "no colours, as with NO_COLOR in the environment"},
@@ -76,6 +85,9 @@ int print_help(const arguments& given) {
 constexpr verb all_verbs[] = {
     {"run", "", "runs the daemons in the foreground", 0, 0, run_options, run_supervised},
     {"check", "FILE", "tells every error in a configuration; needs no daemon", 1, 1, {}, run_check},
+    {"plan", "FILE", "what would change, line by line, and what each line costs", 1, 1, plan_options, run_plan},
+    {"peer-config", "TUNNEL --for KIND", "the far end's configuration, written from ours", 1, 1, peer_config_options,
+     run_peer_config},
     {"show", "SUBJECT [NAME] [detail]", "what the data plane holds", 1, 3, show_options, run_show},
     {"trace", "[tunnel NAME|from ADDR|to ADDR] [count N]", "the way of single packets, stage by stage", 0, 8,
      trace_options, run_trace},

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "controlplane/cli/bench.hpp"
 #include "controlplane/cli/show.hpp"
@@ -120,6 +121,50 @@ TEST(command, check_finds_a_missing_key_file) {
   got = trunkgate_command("check " + file);
   EXPECT_EQ(got.status, 0) << got.output;
   EXPECT_EQ(got.output.find("8d1c5a7e"), std::string::npos) << got.output;
+}
+
+TEST(command, plan_tells_what_differs_and_its_cost) {
+  folder scratch;
+  const auto write = [&](const std::string& name, const std::string& lifetime, const std::string& esp) {
+    std::ofstream(scratch.path + name) << "gateway: {name: hq}\n"
+                                          "ports:\n"
+                                          "  wan: {device: eth0, addresses: [203.0.113.2/24]}\n"
+                                          "tunnels:\n"
+                                          "  branch:\n"
+                                          "    local: {address: 203.0.113.2}\n"
+                                          "    peer: 203.0.113.25\n"
+                                          "    psk: {env: PSK}\n"
+                                          "    ike: {lifetime: "
+                                       << lifetime
+                                       << "}\n"
+                                          "    children:\n"
+                                          "      lan: {local: [10.1.0.0/16], remote: [10.2.0.0/16], esp: ["
+                                       << esp << "]}\n";
+    return scratch.path + name;
+  };
+  const auto running = write("/running.yaml", "4h", "aes256gcm16");
+  const auto wanted = write("/wanted.yaml", "1h", "aes256gcm16-x25519, aes128gcm16-x25519, aes128-sha256-x25519");
+  auto got = trunkgate_command("plan " + wanted + " --against " + running);
+  EXPECT_EQ(got.status, 0);
+  EXPECT_EQ(got.output,
+            "~ tunnels.branch.ike.lifetime       4h -> 1h   none: from the next rekey on\n"
+            "~ tunnels.branch.children.lan.esp   ...        rekey: a new child SA with it, then the old one goes\n"
+            "2 changes, at most: rekey\n");
+  got = trunkgate_command("plan --wide " + wanted + " --against " + running);
+  EXPECT_NE(got.output.find("aes256gcm16 -> aes256gcm16-x25519, aes128gcm16-x25519"), std::string::npos) << got.output;
+  got = trunkgate_command("plan --json " + wanted + " --against " + running);
+  const auto json = nlohmann::json::parse(got.output);
+  EXPECT_EQ(json["impact"], "rekey");
+  EXPECT_EQ(json["lines"][1]["path"], "tunnels.branch.children.lan.esp");
+  EXPECT_EQ(json["tunnels"][0]["impact"], "none");
+  EXPECT_EQ(json["tunnels"][0]["children"][0]["name"], "lan");
+  EXPECT_EQ(json["tunnels"][0]["children"][0]["impact"], "rekey");
+  got = trunkgate_command("plan " + running + " --against " + running);
+  EXPECT_EQ(got.output, "nothing changes\n");
+  EXPECT_EQ(got.status, 0);
+  got = trunkgate_command("plan " + running + " --against " + scratch.path + "/none.yaml");
+  EXPECT_EQ(got.status, 1);
+  EXPECT_NE(got.output.find("there is nothing to compare with"), std::string::npos) << got.output;
 }
 
 // Bash itself judges the script.
