@@ -140,7 +140,7 @@ constexpr object_schema key_schema{
 
 // The same references to a key of another form.
 constexpr field_schema secret_fields[] = {
-    {"file", simple(scalar_syntax::text, 4095), false, "", "A file, from the configuration's folder on."},
+    {"file", simple(scalar_syntax::text, 4095), false, "", "A file beneath the configuration's folder."},
     {"env", simple(scalar_syntax::text, 255), false, "", "An environment variable."},
     {"credential", simple(scalar_syntax::name, 255), false, "",
      "A systemd credential: a file of that name in `$CREDENTIALS_DIRECTORY`."},
@@ -149,7 +149,7 @@ constexpr object_schema private_key_schema{
     "Where the private key is: exactly one of these. PEM, without a passphrase: RSA, ECDSA, Ed25519 or Ed448.",
     secret_fields, true};
 constexpr object_schema psk_schema{
-    "Where the pre-shared key is: exactly one of these. It is text, of which blanks and line breaks at the end do not "
+    "Where the pre-shared key is: exactly one of these. It is text, of which line breaks at the end do not "
     "count, or hexadecimal digits behind `0x`, or Base64 behind `0s`; at least 16 random bytes (`openssl rand -hex "
     "32`).",
     secret_fields, true};

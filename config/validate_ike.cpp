@@ -58,8 +58,21 @@ void check_files(const std::vector<std::string>& names, const std::string& direc
     check_file(names[i], directory, (one ? path : item_path(path, i)) + ".file", to);
 }
 
+// The key process opens this one folder, and nothing out of it.
+bool beneath(const std::string& name, const std::string& directory) {
+  const auto file = std::filesystem::path(name).lexically_normal();
+  const auto inside =
+      file.is_relative() ? file : file.lexically_relative(std::filesystem::absolute(directory).lexically_normal());
+  return !inside.empty() && *inside.begin() != "..";
+}
+
 void check_key(const key_reference& key, const std::string& directory, report& to) {
-  if (key.from == key_reference::kind::file) check_file(key.name, directory, key.path + ".file", to);
+  if (key.from == key_reference::kind::file && !key.name.empty() && !beneath(key.name, directory))
+    to.warning(key.path + ".file",
+               key.name + " is not beneath the configuration's folder: the key process reads no other",
+               "move it there");
+  else if (key.from == key_reference::kind::file)
+    check_file(key.name, directory, key.path + ".file", to);
   check_key_file(key, directory, to);
 }
 

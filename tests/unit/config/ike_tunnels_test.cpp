@@ -252,6 +252,14 @@ std::vector<refusal> refusals() {
        edited(psk_tunnel, "[10.1.0.0/16]", "[10.1.0.0/16, \"2001:db8::/48\"]"),
        {"11:30: warning: tunnels.branch.children.net.local[1]: the other side has nothing of this IP version: nothing "
         "goes by it"}},
+      {"a key elsewhere",
+       edited(psk_tunnel, "psk: { env: PSK }", "psk: { file: ../a.psk }"),
+       {"8:18: warning: tunnels.branch.psk.file: ../a.psk is not beneath the configuration's folder: the key process "
+        "reads no other [move it there]"}},
+      {"a key that is not there",
+       edited(psk_tunnel, "psk: { env: PSK }", "psk: { file: /nonexistent/a.psk }"),
+       {"8:18: warning: tunnels.branch.psk.file: /nonexistent/a.psk: No such file or directory; the tunnel cannot come "
+        "up without it"}},
       {"the key of two purposes",
        with("ike: { post_quantum_key: { id: p, key: { env: PSK } } }"),
        {"9:39: error: tunnels.branch.ike.post_quantum_key.key: is the psk too: it would add nothing [a key of its "
