@@ -174,7 +174,7 @@ class proposal_parser {
     return refuse("unknown algorithm " + quoted(text), text, words);
   }
 
-  static std::unexpected<error> refuse(std::string reason, std::string_view text,
+  static std::unexpected<error> refuse(const std::string& reason, std::string_view text,
                                        std::span<const std::string_view> words) {
     const auto guess = did_you_mean(text, words);
     return failure(reason + (guess.empty() ? "" : "; " + guess));

@@ -82,7 +82,7 @@ dscp_texts outer_dscp(const std::array<std::uint8_t, 64>& map) {
   const bool copy = copied >= *most;
   dscp_texts out;
   if (!copy) out.rule = dscp_text(1ull << constant);
-  for (std::uint8_t i = 0; i < map.size(); ++i)
+  for (std::size_t i = 0; i < map.size(); ++i)
     if (map[i] != (copy ? i : constant))
       out.exceptions +=
           (out.exceptions.empty() ? "" : ", ") + dscp_text(1ull << i) + " as " + dscp_text(1ull << map[i]);
