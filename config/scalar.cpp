@@ -72,6 +72,32 @@ std::optional<scalar_problem> check_word(const scalar_schema& schema, std::strin
   return scalar_problem{"unknown value " + quoted(text), guess};
 }
 
+// What IKE can make an ID payload of (RFC 7296 3.5). Distinguished names are taken apart later.
+bool is_identity(std::string_view text) {
+  if (text.starts_with("keyid:")) {
+    text.remove_prefix(text.starts_with("keyid:0x") ? 8 : 6);
+    return !text.empty() && text.size() % 2 == 0 &&
+           text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
+  }
+  if (text.contains('=') || parse_ip_address(text)) return true;
+  if (const auto at = text.find('@'); at != std::string_view::npos)
+    return at > 0 && at + 1 < text.size() && text.find_first_of("@ ", at + 1) == std::string_view::npos;
+  const auto letter = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
+  };
+  const auto last = text.substr(text.rfind('.') + 1);
+  const bool mistyped_address = text.contains('.') && last.find_first_not_of("0123456789") == std::string_view::npos;
+  return std::ranges::all_of(text, letter) && !text.starts_with('.') && !text.contains("..") && !mistyped_address;
+}
+
+std::optional<scalar_problem> check_identity(std::string_view text, std::int64_t most) {
+  if (auto problem = check_text(text, most)) return problem;
+  if (is_identity(text)) return std::nullopt;
+  return scalar_problem{quoted(text) + " is no identity",
+                        "hq.example, hq@example.org, an address, CN=hq, O=Example, or keyid:0a0b"};
+}
+
 // The parser says behind a semicolon what to write instead.
 std::optional<scalar_problem> check_proposal(const result<proposal_settings>& proposal) {
   if (proposal) return std::nullopt;
@@ -127,6 +153,7 @@ std::optional<scalar_problem> check_scalar(const scalar_schema& schema, std::str
     case scalar_syntax::quantity:
       if (!parse_quantity(text)) return scalar_problem{quoted(text) + " is no quantity", "1000, or 900M"};
       return std::nullopt;
+    case scalar_syntax::identity: return check_identity(text, schema.most);
     case scalar_syntax::ike_proposal: return check_proposal(parse_ike_proposal(text));
     case scalar_syntax::esp_proposal: return check_proposal(parse_esp_proposal(text));
   }

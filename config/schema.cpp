@@ -268,7 +268,7 @@ constexpr object_schema crl_schema{"Revocation lists of these authorities.", pem
 constexpr field_schema local_fields[] = {
     {"address", simple(scalar_syntax::address), false, "",
      "The gateway's outer address. By IKE it may be left out: the one that reaches the peer."},
-    {"id", simple(scalar_syntax::text, 255), false, "",
+    {"id", simple(scalar_syntax::identity, 255), false, "",
      "Who we say we are: `hq.example`, `hq@example.org`, an address, `CN=hq, O=Example`, or `keyid:0a0b`. Not given: "
      "the "
      "certificate's first DNS name, or the address."},
@@ -278,7 +278,7 @@ constexpr field_schema local_fields[] = {
 constexpr object_schema local_schema{"This end of the tunnel.", local_fields};
 
 constexpr field_schema remote_fields[] = {
-    {"id", simple(scalar_syntax::text, 255), false, "",
+    {"id", simple(scalar_syntax::identity, 255), false, "",
      "Who the peer must be, as with `local.id`. Not given: whatever its certificate proves; with a pre-shared key, its "
      "address."},
     {"ca", one_or_more(ca_schema, 16), false, "", "Who must have signed the peer's certificate."},

@@ -34,6 +34,7 @@ std::string syntax_of(const scalar_schema& schema) {
     case scalar_syntax::quantity: return "quantity";
     case scalar_syntax::ike_proposal:
     case scalar_syntax::esp_proposal: return "proposal";
+    case scalar_syntax::identity: return "identity";
   }
   return "";
 }
@@ -104,6 +105,7 @@ json scalar_json(const scalar_schema& schema) {
     case scalar_syntax::name:
       syntax = {{"type", "string"}, {"pattern", "^[A-Za-z0-9_][A-Za-z0-9_-]*$"}, {"maxLength", schema.most}};
       break;
+    case scalar_syntax::identity:
     case scalar_syntax::text: syntax = {{"type", "string"}, {"minLength", 1}, {"maxLength", schema.most}}; break;
     case scalar_syntax::address: syntax = {{"type", "string"}, {"pattern", "^[0-9A-Fa-f.:]+$"}}; break;
     case scalar_syntax::prefix: syntax = {{"type", "string"}, {"pattern", "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$"}}; break;

@@ -23,6 +23,7 @@ enum class scalar_syntax : std::uint8_t {
   quantity,      // "1000", "900M": K, M, G and T are powers of 1000
   ike_proposal,  // "aes256gcm16-prfsha384-x25519": see ike_proposal.hpp
   esp_proposal,  // "aes256gcm16-x25519"
+  identity,      // of an IKE peer: "hq.example", "hq@example.org", an address, "CN=hq, O=Example", "keyid:0a0b"
 };
 
 struct scalar_schema {

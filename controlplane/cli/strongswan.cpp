@@ -24,7 +24,10 @@ std::string quoted(std::string_view text) {
 }
 
 // Our "keyid:0a0b" is hexadecimal, strongSwan's is text unless a # says so.
-std::string id_text(const std::string& id) { return quoted(id.starts_with("keyid:") ? "keyid:#" + id.substr(6) : id); }
+std::string id_text(const std::string& id) {
+  if (!id.starts_with("keyid:")) return quoted(id);
+  return quoted("keyid:#" + id.substr(id.starts_with("keyid:0x") ? 8 : 6));
+}
 
 // strongSwan's words are ours, but for CBC and 3DES; ESP that takes both kinds of sequence numbers says so.
 std::string proposal_text(const proposal_settings& proposal) {

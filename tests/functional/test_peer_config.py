@@ -134,6 +134,17 @@ def test_a_shared_key_is_named_and_not_written(strongswan, tmp_path):
     assert re.search(r"remote pre-shared key authentication:\n\s+id: 192\.0\.2\.1\n", shown), shown
 
 
+def test_ids_of_every_kind(strongswan, tmp_path):
+    name = "CN=head quarters, O=Example"
+    for ours, theirs, shown in (("keyid:0x0a0b", "hq@example.org", "0a:0b"), (name, "hq.example", name),
+                                ("2001:db8::1", "hq", "2001:db8::1")):
+        done = strongswan.load(written(tmp_path, {
+            **PSK, "local": {"address": "192.0.2.1", "id": ours}, "remote": {"id": theirs}, "children": {"lan": child()}}))
+        assert done.returncode == 0, done.stdout + done.stderr
+        listed = strongswan.swanctl("--list-conns").stdout
+        assert theirs in listed and shown in listed, listed
+
+
 def test_a_tunnel_with_an_interface(strongswan, tmp_path):
     done = strongswan.load(written(tmp_path, {**PSK, "interface": {"name": "branch", "addresses": ["169.254.1.1/30"]},
                                               "children": {"all": {}}}))

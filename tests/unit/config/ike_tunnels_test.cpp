@@ -118,6 +118,15 @@ TEST(ike_tunnel, every_word_arrives) {
   EXPECT_EQ(child.hard.packets, 100u);
 }
 
+TEST(ike_tunnel, every_kind_of_id) {
+  for (const char* id : {"hq", "hq.example", "_x.hq-1.example", "hq@example.org", "203.0.113.2", "\"2001:db8::1\"",
+                         "\"CN=hq, O=Example\"", "\"keyid:0a0B\"", "\"keyid:0x0a\""})
+    EXPECT_FALSE(good(with(std::string("remote: { id: ") + id + " }")).ike->remote_id.empty()) << id;
+  for (const char* id : {"203.0.113.256", "a b", "\"@example\"", "hq@", "a@b@c", ".hq", "hq..example", "\"keyid:0\"",
+                         "\"keyid:xy\"", "\"keyid:\"", "\"\""})
+    EXPECT_EQ(lines_of(load(with(std::string("remote: { id: ") + id + " }"))).size(), 1u) << id;
+}
+
 TEST(ike_tunnel, short_forms) {
   EXPECT_EQ(good(with_child("lifetime: 30m")).children.at(0).soft.seconds, 1800u);
   auto tunnel = good(edited(edited(psk_tunnel, "peer: 203.0.113.25", "peer: any"),
@@ -252,6 +261,11 @@ std::vector<refusal> refusals() {
        edited(psk_tunnel, "[10.1.0.0/16]", "[10.1.0.0/16, \"2001:db8::/48\"]"),
        {"11:30: warning: tunnels.branch.children.net.local[1]: the other side has nothing of this IP version: nothing "
         "goes by it"}},
+      {"an address with a slip as id",
+       with("remote: { id: 203.0.113.256 }"),
+       {"9:19: error: tunnels.branch.remote.id: \"203.0.113.256\" is no identity [hq.example, hq@example.org, an "
+        "address, "
+        "CN=hq, O=Example, or keyid:0a0b]"}},
       {"a key elsewhere",
        edited(psk_tunnel, "psk: { env: PSK }", "psk: { file: ../a.psk }"),
        {"8:18: warning: tunnels.branch.psk.file: ../a.psk is not beneath the configuration's folder: the key process "
