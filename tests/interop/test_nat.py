@@ -122,6 +122,7 @@ def test_mobike_peer_tells_its_new_mapping(make_interop):
     interop = surroundings(make_interop, "b", keep_alive="1s", retransmit_timeout=0.5)
     tunnel = interop.tunnel(ike={"mobike": True})
     interop.bring_up("peer", tunnel, interop.connection(options={"mobike": True, "dpd_delay": "1s"}))
+    interop.peer.wait_log(r"parsed INFORMATIONAL response \d+ \[.*N\(NATD_S_IP\)")  # what it compares the next one with
     mark = interop.peer.mark()
     interop.nats["b"].rebind(p4500=51000)
     interop.peer.wait_log(r"generating INFORMATIONAL request \d+ \[ .*N\(UPD_SA_ADDR\)", mark, 30)
@@ -135,6 +136,7 @@ def test_mobike_peer_moves_to_another_address(make_interop):
     interop = surroundings(make_interop, "", raw_esp=True, retransmit_timeout=0.5, retransmit_tries=3)
     lab = interop.lab
     lab.address("peer", "wan0", "198.51.100.3/24")
+    lab.ip("peer", "-6", "address", "flush", "dev", "wan0", "scope", "global")  # else it might go on by IPv6
     tunnel = interop.tunnel(ike={"mobike": True})
     connection = interop.connection(options={"mobike": True})
     connection.local_addrs = "%any"  # whichever it has
