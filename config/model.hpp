@@ -156,7 +156,7 @@ struct tunnel_settings {
   std::string name;
   ip_address local, peer;  // by IKE, `local` none: the address that reaches the peer; `peer` none: any, it comes to us
   udp_encapsulation_settings udp_encapsulation;  // with keys by hand only
-  std::optional<ike_settings> ike;               // not given: all children have keys by hand
+  std::optional<ike_settings> ike{};             // not given: all children have keys by hand
   std::optional<tunnel_interface_settings> interface;
   std::vector<child_settings> children;
 };
