@@ -228,7 +228,7 @@ TEST_F(drop_test, icmp_error_suppressed) {
 TEST(drop_with_two_workers, handover_ring_full) {
   little_gateway gateway({.workers = 2});
   gateway.add_outbound(sa_between(api::sa_direction::outbound, esp_suite::aes128gcm16, 500), 1);
-  constexpr unsigned ring = 2047;
+  constexpr unsigned ring = 1023;
   // Worker 0 works, worker 1 does not. Device 0, queue 0 is worker 0's.
   for (unsigned i = 0; i < ring + 7; ++i) {
     gateway.receive(inside, inner());
@@ -260,6 +260,32 @@ TEST(drop_with_a_broken_engine, esp_encryption_failed) {
   EXPECT_EQ(sa.counters.other_drops.get(), 3u);
   EXPECT_TRUE(gateway.sent(outside).empty()) << "nothing leaves unencrypted";
   failing_engine::broken = false;
+}
+
+// A flood of first messages starves neither who has answered with a cookie, nor the IKE SAs that are up, nor ARP.
+TEST_F(drop_test, the_first_messages_of_ike_are_a_class_of_their_own) {
+  auto& context = gateway_.context();
+  context.now_tsc = rte_rdtsc();
+  const auto ike = [](std::uint8_t responder_spi, std::uint8_t next_payload, std::uint16_t port) {
+    const bytes message = join({filled(8, 1), bytes(8, responder_spi), {next_payload, 0x20, 34, 8}, bytes(8)});
+    return udp_packet(between("192.0.2.2", "192.0.2.1"), 7000, port,
+                      port == 500 ? message : join({bytes(4), message}));
+  };
+  const auto limited = [&](const bytes& packet, unsigned count) {
+    const auto before = gateway_.drops(drop_reason::punt_rate_limited);
+    for (unsigned i = 0; i < count; ++i) {
+      gateway_.receive(outside, packet);
+      if (i % 32 == 31) gateway_.run();
+    }
+    gateway_.run();
+    (void)gateway_.punted();
+    return gateway_.drops(drop_reason::punt_rate_limited) - before;
+  };
+  constexpr std::uint8_t sa_payload = 33, notify = 41;
+  EXPECT_GT(limited(ike(0, sa_payload, 500), 5000), 1000u);
+  EXPECT_GT(limited(ike(0, sa_payload, 4500), 5000), 1000u) << "behind the marker too";
+  EXPECT_EQ(limited(ike(0, notify, 500), 300), 0u) << "with a cookie";
+  EXPECT_EQ(limited(ike(7, 46, 4500), 300), 0u) << "an IKE SA that is there";
 }
 
 }  // namespace

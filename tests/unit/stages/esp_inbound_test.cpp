@@ -197,5 +197,58 @@ TEST_F(nested_esp, the_inner_sa_has_its_own_window) {
   EXPECT_EQ(dropped(esp_from_peer(records_[0], packet, {.sequence = 2}), drop_reason::esp_replayed), 1u);
 }
 
+class esp_follow_peer : public esp_inbound {
+ protected:
+  esp_follow_peer() {
+    udp_.spi = udp_.pair = 0x3000;
+    udp_.udp_encapsulation = 1;
+    udp_.follow_peer = 1;
+    gateway_.add_inbound(udp_);
+  }
+  // Comes from this address and from the SA's port, and passes.
+  bool passes_from(const char* source, std::uint64_t sequence) {
+    return passes(esp_from_peer(udp_, inner(), {.sequence = sequence, .source = address(source)}));
+  }
+  std::vector<api::event> told() {
+    std::vector<api::event> events;
+    for (api::event event; gateway_.workers().next_event(event);) events.push_back(event);
+    return events;
+  }
+  api::sa_record udp_ = sa_between(api::sa_direction::inbound, esp_suite::aes256gcm16, 0x3000);
+};
+
+TEST_F(esp_follow_peer, what_moves_the_window_forward_tells_where_the_peer_is) {
+  EXPECT_TRUE(passes_from("192.0.2.2", 10));
+  EXPECT_TRUE(told().empty());
+  EXPECT_TRUE(passes_from("192.0.2.9", 11));
+  const auto events = told();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].kind, api::event_kind::peer_moved);
+  EXPECT_EQ(events[0].pair, 0x3000u);
+  EXPECT_EQ(events[0].source, address("192.0.2.9"));
+  EXPECT_EQ(events[0].source_port, 4500);
+  EXPECT_TRUE(passes_from("192.0.2.9", 12));
+  EXPECT_TRUE(told().empty()) << "once a second";
+}
+
+TEST_F(esp_follow_peer, nothing_else_does) {
+  EXPECT_TRUE(passes_from("192.0.2.2", 10));
+  EXPECT_TRUE(passes_from("192.0.2.9", 5)) << "late, and authentic";
+  EXPECT_FALSE(passes_from("192.0.2.9", 10)) << "replayed";
+  gateway_.receive(outside, esp_from_peer(udp_, inner(), {.sequence = 20, .source = address("192.0.2.9"), .damaged = true}));
+  gateway_.run();
+  EXPECT_EQ(gateway_.drops(drop_reason::esp_integrity_failed), 1u);
+  EXPECT_TRUE(told().empty());
+}
+
+TEST_F(esp_follow_peer, without_the_flag_nobody_is_told) {
+  auto still = udp_;
+  still.spi = still.pair = 0x3001;
+  still.follow_peer = 0;
+  gateway_.add_inbound(still);
+  EXPECT_TRUE(passes(esp_from_peer(still, inner(), {.sequence = 3, .source = address("192.0.2.9")})));
+  EXPECT_TRUE(told().empty());
+}
+
 }  // namespace
 }  // namespace trunkgate

@@ -264,5 +264,26 @@ TEST(fragments_of_ipv6, take_the_protocol_too) {
   EXPECT_EQ(gateway.all_drops(), 0u);
 }
 
+// A large message of the box's IKE, cut by its kernel: all of it passes, although no rule names ports.
+TEST_P(follow_fragments_test, ike_of_the_box_passes_in_fragments) {
+  const auto ip = v6() ? between("2001:db8::1", "2001:db8::2") : between("192.0.2.1", "192.0.2.2");
+  ASSERT_FALSE(gateway_.tables().ports_decide());
+  const auto segment = udp_segment(ip, 4500, 4500, 3000);
+  std::vector<bytes> pieces;
+  for (std::size_t at = 0; at < segment.size(); at += 1400) pieces.push_back(piece(ip, segment, at, 1400));
+  for (const auto& one : pieces)
+    ASSERT_TRUE(gateway_.workers().inject(gateway_.buffer(frame_of(peer_mac, outside_mac, one)), outside));
+  gateway_.run();
+  EXPECT_EQ(gateway_.sent(outside), pieces);
+  EXPECT_EQ(gateway_.all_drops(), 0u);
+  // Of anything else nothing passes.
+  const auto other = udp_segment(ip, 5000, 4500, 3000);
+  for (std::size_t at = 0; at < other.size(); at += 1400)
+    ASSERT_TRUE(gateway_.workers().inject(
+        gateway_.buffer(frame_of(peer_mac, outside_mac, piece(ip, other, at, 1400))), outside));
+  gateway_.run();
+  EXPECT_TRUE(gateway_.sent(outside).empty());
+}
+
 }  // namespace
 }  // namespace trunkgate

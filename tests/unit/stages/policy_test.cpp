@@ -148,5 +148,35 @@ TEST_F(policy_test, vlans_are_ports_of_their_own) {
   EXPECT_EQ(gateway_.sent(inside).size(), 1u);
 }
 
+// RFC 7296 2.23: whoever is behind a NAT comes from any port; the box answers from its own.
+TEST_F(policy_test, ike_passes_by_the_boxs_own_port) {
+  const auto from_box = [&](const bytes& ip) {
+    EXPECT_TRUE(gateway_.workers().inject(gateway_.buffer(frame_of(peer_mac, outside_mac, ip)), outside));
+    gateway_.run();
+    return gateway_.sent(outside);
+  };
+  // Selectors that hold the peer itself: IKE is not the tunnel's to carry.
+  auto record = sa_between(api::sa_direction::outbound, esp_suite::aes128gcm16, 800);
+  set_prefixes(record, {"0.0.0.0/0", "::/0"}, {"0.0.0.0/0", "::/0"});
+  gateway_.add_outbound(record);
+  const bytes keepalive{0xff}, ike = join({bytes(4), filled(28)});
+  for (const auto& [here, peer] : {std::pair("192.0.2.1", "192.0.2.2"), std::pair("2001:db8::1", "2001:db8::2")})
+    for (const std::uint16_t own : {500, 4500})
+      for (const std::uint16_t other : {500, 4500, 1024, 40000}) {
+        gateway_.receive(outside, udp_packet(between(peer, here), other, own, ike));
+        gateway_.run();
+        EXPECT_EQ(gateway_.punted().size(), 1u) << here << " " << other << " to " << own;
+        for (const auto& payload : {ike, keepalive}) {
+          const auto packet = udp_packet(between(here, peer), own, other, payload);
+          EXPECT_EQ(from_box(packet), std::vector<bytes>(1, packet)) << here << " " << own << " to " << other;
+        }
+      }
+  EXPECT_EQ(gateway_.all_drops(), 0u);
+  const auto other = udp_packet(between("192.0.2.1", "192.0.2.2"), 1024, 500, ike);
+  const auto out = from_box(other);
+  ASSERT_EQ(out.size(), 1u);
+  EXPECT_EQ(open_at_peer(record, out[0]).inner, other) << "not from the box's IKE: the tunnel's";
+}
+
 }  // namespace
 }  // namespace trunkgate

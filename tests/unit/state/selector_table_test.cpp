@@ -293,5 +293,73 @@ TEST(selectors_allow, a_later_fragment_only_where_ports_are_any) {
   EXPECT_FALSE(selectors_allow(record, key));
 }
 
+// The table never looks into a trap.
+trap* fake_trap(std::uintptr_t number) { return reinterpret_cast<trap*>(number * 64); }
+
+TEST(selector_table, a_trap_takes_what_no_sa_of_its_order_does) {
+  auto rcu = rcu_domain::make(1).value();
+  const auto table = selector_table::make(*rcu);
+  const auto child = record_of("10.1.0.0/16", "10.2.0.0/16", 3);
+  const auto packet = flow("10.1.0.1", "10.2.0.1");
+  table->add(child, fake_trap(1));
+  EXPECT_EQ(table->find(packet), protection{.demanded = fake_trap(1)});
+  EXPECT_EQ(table->match(packet), nullptr);
+  table->add(child, fake_sa(1));
+  EXPECT_EQ(table->find(packet), protection{.sa = fake_sa(1)});
+  // One that was negotiated for less leaves the rest to the trap.
+  table->remove(child, fake_sa(1));
+  table->add(record_of("10.1.0.0/16", "10.2.0.0/24", 3), fake_sa(2));
+  EXPECT_EQ(table->find(packet).sa, fake_sa(2));
+  EXPECT_EQ(table->find(flow("10.1.0.1", "10.2.1.1")).demanded, fake_trap(1));
+  // An SA of a child behind it does not stand in for it; the child in front does.
+  table->add(record_of("10.1.0.0/16", "10.2.0.0/15", 4), fake_sa(4));
+  EXPECT_EQ(table->find(flow("10.1.0.1", "10.2.1.1")).demanded, fake_trap(1));
+  EXPECT_EQ(table->find(flow("10.1.0.1", "10.3.1.1")).sa, fake_sa(4));
+  table->add(record_of("10.1.0.0/16", "10.2.0.0/15", 2), fake_sa(5));
+  EXPECT_EQ(table->find(flow("10.1.0.1", "10.2.1.1")).sa, fake_sa(5));
+  table->remove(child, fake_trap(1));
+  table->remove(record_of("10.1.0.0/16", "10.2.0.0/15", 2), fake_sa(5));
+  EXPECT_EQ(table->find(flow("10.1.0.1", "10.2.1.1")).sa, fake_sa(4));
+  EXPECT_EQ(table->size(), 2u);
+}
+
+TEST(selector_table, an_sa_keeps_its_age_where_it_is_put_again) {
+  auto rcu = rcu_domain::make(1).value();
+  const auto table = selector_table::make(*rcu);
+  const auto child = record_of("10.1.0.0/16", "10.2.0.0/16");
+  const auto packet = flow("10.1.0.1", "10.2.0.1");
+  table->add(child, fake_sa(1), {.age = 10});
+  table->add(child, fake_sa(2), {.age = 11});
+  EXPECT_EQ(table->match(packet), fake_sa(2));
+  table->remove(child, fake_sa(1));
+  table->add(child, fake_sa(1), {.age = 10});
+  EXPECT_EQ(table->match(packet), fake_sa(2)) << "it has moved, and is still the elder";
+  table->add(child, fake_sa(3));
+  EXPECT_EQ(table->match(packet), fake_sa(3)) << "without an age it is the youngest";
+  table->remove(child, fake_sa(3));
+  table->remove(child, fake_sa(2));
+  EXPECT_EQ(table->match(packet), fake_sa(1));
+}
+
+// RFC 9611: its own, then anybody's, then any other.
+TEST(selector_table, a_worker_takes_its_own_sa_first) {
+  auto rcu = rcu_domain::make(1).value();
+  const auto table = selector_table::make(*rcu);
+  const auto child = record_of("10.1.0.0/16", "10.2.0.0/16");
+  const auto packet = flow("10.1.0.1", "10.2.0.1");
+  table->add(child, fake_trap(1));
+  table->add(child, fake_sa(1), {.worker = 1});
+  EXPECT_EQ(table->find(packet, 0).sa, fake_sa(1));
+  table->add(child, fake_sa(2));
+  table->add(child, fake_sa(3), {.worker = 0});
+  EXPECT_EQ(table->find(packet, 0).sa, fake_sa(3));
+  EXPECT_EQ(table->find(packet, 1).sa, fake_sa(1));
+  EXPECT_EQ(table->find(packet, 2).sa, fake_sa(2));
+  table->add(child, fake_sa(4), {.worker = 1});
+  EXPECT_EQ(table->find(packet, 1).sa, fake_sa(4)) << "rekeyed";
+  table->add(record_of("10.1.0.0/16", "10.2.0.0/16", 1), fake_sa(5), {.worker = 2});
+  EXPECT_EQ(table->find(packet, 2).sa, fake_sa(2)) << "the order comes first";
+}
+
 }  // namespace
 }  // namespace trunkgate

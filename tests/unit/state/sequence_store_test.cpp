@@ -216,5 +216,22 @@ TEST_F(sequence_store_test, garbled_slots_do_no_harm) {
   }
 }
 
+TEST_F(sequence_store_test, what_a_dead_process_left_of_negotiated_keys_is_freed) {
+  {
+    auto dead = sequence_store::open().value();
+    for (std::uint32_t n = 0; n < 3; ++n) (void)dead->take(identity_of(n), slot_life::negotiated).value();
+    (void)dead->take(identity_of(3), slot_life::for_ever).value();
+  }
+  auto store = sequence_store::open().value();
+  EXPECT_TRUE(store->take(identity_of(1), slot_life::negotiated).value().resumed) << "put in again in time";
+  EXPECT_EQ(store->give_back_orphans(), 2u);
+  EXPECT_EQ(store->give_back_orphans(), 0u);
+  auto next = sequence_store::open().value();
+  EXPECT_FALSE(next->take(identity_of(0)).value().resumed);
+  EXPECT_TRUE(next->take(identity_of(1)).value().resumed);
+  EXPECT_FALSE(next->take(identity_of(2)).value().resumed);
+  EXPECT_TRUE(next->take(identity_of(3)).value().resumed) << "a key by hand may come back";
+}
+
 }  // namespace
 }  // namespace trunkgate
