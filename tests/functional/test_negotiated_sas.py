@@ -8,6 +8,7 @@ import time
 import pytest
 
 from harness import oracle
+from harness.netns import wait_until
 from harness.oracle import packed
 from harness.sink import Alone, Child, Pair
 from harness.topology import Bench, token
@@ -80,13 +81,16 @@ def test_rekey_under_traffic_loses_nothing(clean):
 
     sender = threading.Thread(target=send)
     sender.start()
-    for _ in range(5):
+    def some_more():
         before = sent[0]
-        while sent[0] < before + 100:
-            time.sleep(0.001)
+        wait_until(lambda: sent[0] >= before + 100, "traffic", every=0.001)
+
+    for _ in range(5):
+        some_more()
         pairs.append(clean.add(Pair(CHILD)))
         clean.sink("remove", spi=pairs[-2].spi, which="outbound")
         clean.sink("remove", spi=pairs[-2].spi, which="inbound")
+    some_more()
     stop.set()
     sender.join()
     by_spi = {p.keys.out_spi: p for p in pairs}
@@ -224,9 +228,8 @@ def test_a_reload_touches_no_negotiated_sa(clean):
 
 def test_refusals_change_nothing(clean):
     pair = clean.add(Pair(CHILD))
-    thief = Pair(CHILD)
-    thief.keys.in_spi = pair.spi
-    answer = clean.sink.try_to("add", **thief.words("inbound"))
+    thief = {**pair.words("inbound"), "in_key": pair.words()["out_key"]}
+    answer = clean.sink.try_to("add", **thief)
     assert not answer["ok"] and "is in use" in answer["reason"]
     answer = clean.sink.try_to("move", spi=4711, path=pair.path())
     assert not answer["ok"]

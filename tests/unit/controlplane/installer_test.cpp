@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+#include "controlplane/installer/installed_sas.hpp"
 
 #include "tests/unit/controlplane/recording_peer.hpp"
 
@@ -153,6 +156,143 @@ TEST(installer, reaches_a_data_plane_that_was_started_anew) {
     EXPECT_EQ(run(loop, installer(to).install(sample())).what, outcome::done);
     EXPECT_EQ(served.get(), 9u);
   }
+}
+
+// What several ask at once goes out whole, one after the other, and each gets its own answers.
+TEST(door, keeps_requests_whole_and_in_order) {
+  scratch_folder folder;
+  recording_peer peer(folder / "socket");
+  boost::asio::io_context loop;
+  door to(loop, folder / "socket");
+  ASSERT_TRUE(to.open());
+  auto served = std::async(std::launch::async, [&] {
+    std::vector<recording_peer::request> all;
+    for (int batch = 0; batch < 3 && (batch != 0 || peer.accept()); ++batch)
+      for (auto& request : batch == 1 ? peer.serve_batch(message_type::remove_sa, "there is none") : peer.serve_batch())
+        all.push_back(std::move(request));
+    return all;
+  });
+  const auto batch_with = [](message_type type) {
+    door_request batch;
+    batch.put(message_type::batch_begin, api::batch_begin{.replace = 0});
+    for (int i = 0; i < 200; ++i) batch.put(type, api::sa_record{});
+    batch.add(message_type::batch_commit);
+    return batch;
+  };
+  std::vector<door::answer> answers;
+  for (const auto type : {message_type::put_sa, message_type::remove_sa, message_type::put_sa})
+    boost::asio::co_spawn(
+        loop,
+        [&, type]() -> boost::asio::awaitable<void> {
+          answers.push_back(co_await to.ask(batch_with(type)));
+          if (answers.size() == 3) loop.stop();
+        },
+        boost::asio::detached);
+  loop.run_for(std::chrono::seconds(20));
+  to.close();
+  const auto requests = served.get();
+  ASSERT_EQ(answers.size(), 3u);
+  EXPECT_EQ(answers[0].what, outcome::done);
+  EXPECT_EQ(answers[1].what, outcome::refused);
+  EXPECT_EQ(answers[1].reason, "there is none");
+  EXPECT_EQ(answers[2].what, outcome::done) << answers[2].reason;
+  ASSERT_EQ(requests.size(), 3u * 202);
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const auto place = i % 202;
+    EXPECT_EQ(requests[i].type == message_type::batch_begin, place == 0) << i;
+    EXPECT_EQ(requests[i].type == message_type::batch_commit, place == 201) << i;
+  }
+}
+
+TEST(door, tells_everybody_who_waits_of_a_loss) {
+  scratch_folder folder;
+  recording_peer peer(folder / "socket");
+  boost::asio::io_context loop;
+  door to(loop, folder / "socket");
+  ASSERT_TRUE(to.open());
+  auto served = std::async(std::launch::async, [&] {
+    if (peer.accept()) peer.take_one_and_hang_up();
+  });
+  unsigned lost = 0;
+  for (int i = 0; i < 3; ++i)
+    boost::asio::co_spawn(
+        loop,
+        [&]() -> boost::asio::awaitable<void> {
+          const auto answer = co_await to.ask(std::move(door_request().add(message_type::use)));
+          lost += answer.what == outcome::lost && !answer.reason.empty() ? 1 : 0;
+        },
+        boost::asio::detached);
+  boost::asio::co_spawn(
+      loop,
+      [&]() -> boost::asio::awaitable<void> {
+        co_await to.lost();
+        EXPECT_FALSE(to.is_open());
+        const auto answer = co_await to.ask(std::move(door_request().add(message_type::use)));
+        EXPECT_EQ(answer.what, outcome::lost);
+      },
+      boost::asio::detached);
+  loop.run_for(std::chrono::seconds(20));
+  EXPECT_EQ(lost, 3u);
+}
+
+TEST(door, an_answer_to_something_else_ends_the_connection) {
+  scratch_folder folder;
+  recording_peer peer(folder / "socket");
+  boost::asio::io_context loop;
+  door to(loop, folder / "socket");
+  ASSERT_TRUE(to.open());
+  auto served = std::async(std::launch::async, [&] {
+    if (!peer.accept()) return;
+    api::header head;
+    head.type = message_type::ok;
+    head.request = 77;
+    peer.say(head);
+    (void)peer.client_closed();
+  });
+  const auto answer = run(loop, to.ask(std::move(door_request().add(message_type::use))));
+  EXPECT_EQ(answer.what, outcome::lost);
+  EXPECT_NE(answer.reason.find("another request"), std::string::npos);
+}
+
+api::event event_of(api::event_kind kind, std::uint64_t unix_ns, std::uint32_t pair = 0) {
+  api::event event;
+  event.kind = kind;
+  event.unix_ns = unix_ns;
+  event.pair = pair;
+  event.tunnel = api::name("branch");
+  event.child = api::name("lan");
+  return event;
+}
+
+TEST(installed_sas, tells_each_event_once_and_no_stale_acquire) {
+  boost::asio::io_context loop;
+  door to(loop, "/nowhere");
+  installed_sas sas(to);
+  std::vector<std::string> told;
+  sas.tells.acquire = [&](const std::string& tunnel, const std::string& child) { told.push_back(tunnel + "/" + child); };
+  sas.tells.expire = [&](std::uint32_t spi, bool hard) { told.push_back(std::to_string(spi) + (hard ? "!" : "")); };
+  const auto now = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch() /
+                                              std::chrono::nanoseconds(1));
+  constexpr std::uint64_t second = 1'000'000'000;
+  using enum api::event_kind;
+  const std::vector events{event_of(acquire, now - 60 * second),        event_of(soft_expire, now - 50 * second, 300),
+                           event_of(hard_expire, now - 40 * second),    event_of(sequence_exhausted, now - second, 301),
+                           event_of(sequence_near_end, now, 302),       event_of(acquire, now + 1)};
+  for (int connection = 0; connection < 2; ++connection)
+    for (const auto& event : events) sas.take(event);
+  EXPECT_EQ(told, (std::vector<std::string>{"300", "301!", "302", "branch/lan"}));
+}
+
+TEST(installed_sas, reserves_no_spi_twice_and_fails_without_a_data_plane) {
+  boost::asio::io_context loop;
+  door to(loop, "/nowhere");
+  installed_sas sas(to);
+  std::set<std::uint32_t> spis;
+  for (int i = 0; i < 10'000; ++i) spis.insert(sas.reserve_spi());
+  EXPECT_EQ(spis.size(), 10'000u);
+  EXPECT_GE(*spis.begin(), 256u);
+  EXPECT_FALSE(run(loop, sas.survived()));
+  EXPECT_FALSE(run(loop, sas.remove(4711, sa_directions::both)));
 }
 
 }  // namespace

@@ -87,6 +87,8 @@ class recording_peer {
     head.type = api::message_type::event;
     EXPECT_TRUE(client_->send(head, api::channel::as_bytes(event)));
   }
+  // A message that answers nothing.
+  void say(const api::header& head) { EXPECT_TRUE(client_->send(head, {})); }
   // The client closed its end.
   [[nodiscard]] bool client_closed() {
     api::message message;
