@@ -49,20 +49,19 @@ bool printable(byte_view data) {
   return !data.empty() && std::ranges::all_of(data, [](auto octet) { return octet >= 0x20 && octet < 0x7f; });
 }
 
-std::string transform_type_text(transform_type type) {
-  static constexpr std::string_view names[] = {"encryption", "prf", "integrity", "key exchange", "esn"};
-  const auto number = static_cast<unsigned>(type);
-  if (number >= 1 && number <= std::size(names)) return std::string(names[number - 1]);
-  if (type >= transform_type::additional_ke1 && type <= transform_type::additional_ke7)
-    return std::format("ke{}", number - 5);  // RFC 9370 2.2.1
-  return std::format("transform type {}", number);
+// "encryption aes256gcm16"; what has no name by its numbers: "encryption 20/99", "unknown 241 1025".
+std::string transform_text(const transform_choice& transform) {
+  const auto type = transform_type_name(transform.type);
+  auto out =
+      type == "unknown" ? std::format("unknown {} ", static_cast<unsigned>(transform.type)) : std::format("{} ", type);
+  if (transform.key_bits == unusable_transform)
+    return out + transform_name({transform.type, transform.id, 0}) + " with unknown attributes";
+  out += transform_name(transform);
+  const bool by_number = out.ends_with(std::format(" {}", transform.id));
+  return by_number && transform.key_bits != 0 ? out + std::format("/{}", transform.key_bits) : out;
 }
 
-std::string transform_text(const transform_choice& transform) {
-  const auto out = std::format("{} {}", transform_type_text(transform.type), transform.id);
-  if (transform.key_bits == unusable_transform) return out + " with unknown attributes";
-  return transform.key_bits == 0 ? out : out + std::format("/{}", transform.key_bits);
-}
+std::string method_text(std::uint16_t method) { return transform_name({transform_type::key_exchange, method, 0}); }
 
 std::string spi_text(const bytes& spi) { return spi.empty() ? "" : " " + hex(spi); }
 
@@ -92,7 +91,7 @@ std::string id_text(const id_payload& id) {
 std::string notify_data_text(const notify_payload& one) {
   wire::reader in(one.data);
   switch (one.type) {
-    case notify::invalid_ke_payload: return std::format("method {} is wanted", in.u16());
+    case notify::invalid_ke_payload: return method_text(in.u16()) + " is wanted";
     case notify::set_window_size: return std::format("window {}", in.u32());
     case notify::auth_lifetime: return std::format("{} s", in.u32());
     case notify::signature_hash_algorithms: {
@@ -114,7 +113,7 @@ std::string notify_data_text(const notify_payload& one) {
 struct line_of {
   std::string operator()(const sa_payload& sa) const { return "SA " + join(sa.proposals, "; ", proposal_text); }
   std::string operator()(const key_exchange_payload& one) const {
-    return std::format("KE {}, {}", one.method, size_of(one.data));
+    return std::format("KE {}, {}", method_text(one.method), size_of(one.data));
   }
   std::string operator()(const id_of& one) const { return (one.initiator ? "IDi " : "IDr ") + id_text(one.id); }
   std::string operator()(const certificate_payload& one) const {

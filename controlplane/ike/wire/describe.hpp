@@ -14,7 +14,7 @@ namespace trunkgate::ike {
 
 // "IKE_SA_INIT request 0, 1122334455667788 > 0000000000000000"
 [[nodiscard]] std::string describe(const header& head);
-// One line: "SA 1 ESP c0ffee01: encryption 20/256, esn 1", "KE 31, 32 octets", "N REKEY_SA, ESP c0ffee01",
+// One line: "SA 1 ESP c0ffee01: encryption aes256gcm16", "KE x25519, 32 octets", "N REKEY_SA, ESP c0ffee01",
 // "TSi 10.1.0.0/16". Long lists are cut after some entries, with how many more there are.
 [[nodiscard]] std::string describe(const payload& one);
 [[nodiscard]] std::string describe(

@@ -16,9 +16,11 @@ TEST(describe, has_one_line_for_each_payload) {
   lines += describe(payload(unknown_payload{payload_type{200}, true})) + "\n";
   lines += describe(payload(unknown_payload{payload_type::eap, false})) + "\n";
   EXPECT_EQ(lines,
-            "SA 1 IKE 1112131415161718: encryption 20/256, encryption 20/128, prf 6, key exchange 31, ke1 36, ke1 0; "
-            "2 ESP c0ffee01: encryption 12/256, integrity 12, esn 1, esn 0; 3 AH c0ffee02: integrity 14\n"
-            "KE 31, 32 octets\n"
+            "SA 1 IKE 1112131415161718: encryption aes256gcm16, encryption aes128gcm16, prf prfsha384, "
+            "key exchange x25519, additional key exchange 1 mlkem768, additional key exchange 1 none; "
+            "2 ESP c0ffee01: encryption aes256cbc, integrity sha256, sequence numbers esn, sequence numbers noesn; "
+            "3 AH c0ffee02: integrity sha512\n"
+            "KE x25519, 32 octets\n"
             "Nonce 32 octets\n"
             "IDi hq.example\n"
             "IDr 2021:2223:2425:2627:2829:2a2b:2c2d:2e2f\n"
@@ -87,12 +89,16 @@ TEST(describe, cuts_long_lists) {
 
 TEST(describe, says_what_an_error_wants) {
   EXPECT_EQ(describe(payload(notify_payload{notify::invalid_ke_payload, {0, 31}})),
-            "N INVALID_KE_PAYLOAD, method 31 is wanted");
+            "N INVALID_KE_PAYLOAD, x25519 is wanted");
   EXPECT_EQ(describe(payload(notify_payload{notify::additional_ip4_address, {192, 0, 2, 1}})),
             "N ADDITIONAL_IP4_ADDRESS, 192.0.2.1");
   EXPECT_EQ(describe(payload(
                 sa_payload{{{1, protocol_id::ike, {}, {{transform_type::encryption, 20, unusable_transform}}}}})),
             "SA 1 IKE: encryption 20 with unknown attributes");
+  EXPECT_EQ(describe(payload(sa_payload{
+                {{1, protocol_id{9}, {}, {{transform_type::encryption, 20, 99}, {transform_type{241}, 1025, 0}}}}})),
+            "SA 1 protocol 9: encryption 20/99, unknown 241 1025");
+  EXPECT_EQ(describe(payload(key_exchange_payload{1025, {1}})), "KE 1025, 1 octets");
 }
 
 TEST(notify_name, falls_back_to_the_number) {

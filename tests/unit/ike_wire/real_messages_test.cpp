@@ -111,7 +111,7 @@ TEST(real_messages, hold_what_was_refused) {
   const auto group = parse_message(named("other group IKE_SA_INIT response 0").datagrams[0]).value();
   EXPECT_TRUE(group.head.response);
   ASSERT_EQ(group.clear.size(), 1U);
-  EXPECT_EQ(describe(group.clear[0]), "N INVALID_KE_PAYLOAD, method 31 is wanted");
+  EXPECT_EQ(describe(group.clear[0]), "N INVALID_KE_PAYLOAD, x25519 is wanted");
   const auto proposal = parse_message(named("no common proposal IKE_SA_INIT response 0").datagrams[0]).value();
   ASSERT_EQ(proposal.clear.size(), 1U);
   EXPECT_EQ(describe(proposal.clear[0]), "N NO_PROPOSAL_CHOSEN");
