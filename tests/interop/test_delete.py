@@ -19,7 +19,7 @@ def test_down_and_up_by_the_operator(interop, starter):
     assert traffic.ping("site-a", Interop.B4, count=3, check=False, deadline=1)[1] == 0
     interop.gateway.do("up", tunnel.name)
     interop.wait_up(tunnel)
-    traffic.ping("site-a", Interop.B4)
+    traffic.ping_all("site-a", Interop.B4)
     capture.stop()
     assert_only_esp(capture, 6)
 

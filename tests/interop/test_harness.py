@@ -56,7 +56,7 @@ def test_psk(pair):
     capture = pair.capture()
     told = pair.other.initiate()
     assert any("established" in line for line in told)
-    traffic.ping("site-a", Interop.B4)
+    traffic.ping_all("site-a", Interop.B4)
     capture.stop()
     assert_only_esp(capture, 6)
     assert capture.count("ip.proto == 50") == 6  # ESP itself, not in UDP
@@ -81,7 +81,7 @@ def test_ipv6_inside_and_outside(pair):
         load(pair.connection(side=side, family=6, children=[Child("lan6", *nets)]))
     pair.other.initiate("lan6")
     capture = pair.capture()
-    traffic.ping("site-a", Interop.B6)
+    traffic.ping_all("site-a", Interop.B6)
     capture.stop()
     assert_only_esp(capture, 6)
 
@@ -204,7 +204,7 @@ def test_cleartext_is_seen(pair):
     load_both(pair)
     pair.other.initiate()
     capture = pair.capture()
-    traffic.ping("site-a", Interop.B4)
+    traffic.ping_all("site-a", Interop.B4)
     traffic.ping("site-a", "203.0.113.1", count=1, check=False, deadline=1)
     capture.stop()
     with pytest.raises(AssertionError):
@@ -288,8 +288,8 @@ def test_nat_between(make_interop, nat):
     load_both(interop)
     capture = interop.capture()
     interop.other.initiate()
-    traffic.ping("site-a", Interop.B4)
-    traffic.ping("site-b", Interop.A4)
+    traffic.ping_all("site-a", Interop.B4)
+    traffic.ping_all("site-b", Interop.A4)
     capture.stop()
     assert_only_esp(capture, 12)
     assert capture.count("udp.port == 4500 and esp") >= 12
@@ -305,14 +305,14 @@ def test_nat_forgets_its_mapping(make_interop):
     start(interop, keep_alive="1s", retransmit_timeout=0.3)
     load_both(interop, options={"mobike": False, "dpd_delay": "1s"})
     interop.other.initiate()
-    traffic.ping("site-a", Interop.B4)
+    traffic.ping_all("site-a", Interop.B4)
     assert interop.peer.ike_sas()[0]["remote-port"] == "40000"
     interop.nats["a"].rebind(p4500=50000)
     wait_until(lambda: interop.peer.ike_sas() and interop.peer.ike_sas()[0]["remote-port"] == "50000", "the new port is in use")
     interop.peer.wait_event("child-rekey")  # kernel-libipsec can't move an SA: charon makes another
     interop.other.wait_up()
     capture = interop.capture()
-    traffic.ping("site-a", Interop.B4)
+    traffic.ping_all("site-a", Interop.B4)
     capture.stop()
     assert_only_esp(capture, 6)
     assert capture.count("esp and udp.dstport == 50000") >= 3
@@ -331,7 +331,7 @@ def test_loss(make_interop, percent):
         interop.other.wait_event("child-rekey", seconds=60)
     assert all(link.counts[k] > 0 for k in ("dropped", "doubled", "held")), link.counts
     assert link.counts["dropped"] >= link.counts["seen"] * percent / 300, link.counts
-    traffic.ping("site-a", Interop.B4)
+    traffic.ping_all("site-a", Interop.B4)
     capture.stop()
     assert_only_esp(capture, 6)
 

@@ -21,7 +21,7 @@ def two_hosts(interop):
 
 def check_limits(interop, inside=Interop.A4, outside=OUTSIDE_A):
     capture = interop.capture()
-    traffic.ping("site-a", Interop.B4, extra=("-I", inside))
+    traffic.ping_all("site-a", Interop.B4, extra=("-I", inside))
     sent, received = traffic.ping("site-a", Interop.B4, count=3, check=False, deadline=1, extra=("-I", outside))
     assert sent > 0 and received == 0
     capture.stop()

@@ -29,8 +29,8 @@ def test_comes_up_and_carries(make_interop, starter, nat, reachable):
     capture = interop.capture()
     tunnel = interop.tunnel()
     interop.bring_up(starter, tunnel)
-    traffic.ping("site-a", Interop.B4)
-    traffic.ping("site-b", Interop.A4)
+    traffic.ping_all("site-a", Interop.B4)
+    traffic.ping_all("site-b", Interop.A4)
     capture.stop()
     assert_only_esp(capture, 12)
     assert capture.count("ip.proto == 50") == 0
@@ -86,8 +86,8 @@ def test_the_peers_nat_forgets_the_mapping(make_interop):
     interop.nats["b"].rebind(p4500=51000)
     traffic.ping("site-b", Interop.A4, count=1, check=False, deadline=2)
     capture = interop.capture()
-    traffic.ping("site-b", Interop.A4)
-    traffic.ping("site-a", Interop.B4)
+    traffic.ping_all("site-b", Interop.A4)
+    traffic.ping_all("site-a", Interop.B4)
     capture.stop()
     assert_only_esp(capture, 12)
     assert capture.count("esp and udp.dstport == 51000") >= 6

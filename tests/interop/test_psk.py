@@ -18,8 +18,8 @@ def test_comes_up_and_carries(interop, starter):
     capture = interop.capture()
     tunnel = interop.tunnel()
     child = interop.bring_up(starter, tunnel)
-    traffic.ping("site-a", Interop.B4)
-    traffic.ping("site-b", Interop.A4)
+    traffic.ping_all("site-a", Interop.B4)
+    traffic.ping_all("site-b", Interop.A4)
     capture.stop()
     assert_only_esp(capture, 12)
     assert capture.count("ip.proto == 50") == 12  # no NAT: ESP itself
@@ -36,8 +36,8 @@ def test_ipv6_inside_and_outside(interop, starter):
     capture = interop.capture()
     tunnel = interop.tunnel(family=6, children=[IkeChild("lan6", [A_NET6], [B_NET6])])
     interop.bring_up(starter, tunnel, interop.connection(family=6, children=[Child("lan6", B_NET6, A_NET6)]))
-    traffic.ping("site-a", Interop.B6)
-    traffic.ping("site-b", Interop.A6)
+    traffic.ping_all("site-a", Interop.B6)
+    traffic.ping_all("site-b", Interop.A6)
     capture.stop()
     assert_only_esp(capture, 12)
 
@@ -57,7 +57,7 @@ def test_two_children(interop, starter):
     interop.wait_up(tunnel)
     assert len(interop.peer.ike_sas()) == 1
     interop.check_traffic()
-    traffic.ping("site-a", Interop.B6)
+    traffic.ping_all("site-a", Interop.B6)
 
 
 def test_on_demand(interop):
@@ -70,7 +70,7 @@ def test_on_demand(interop):
     assert capture.count("isakmp") == 0
     traffic.ping("site-a", Interop.B4, count=1, check=False, deadline=5)
     interop.wait_up(tunnel)
-    traffic.ping("site-a", Interop.B4)
+    traffic.ping_all("site-a", Interop.B4)
     capture.stop()
     assert_only_esp(capture, 6)
 

@@ -220,8 +220,8 @@ class Interop:
     def check_traffic(self, at_least=12):
         """Pings in both directions arrive, and the WAN sees ESP for each: the capture."""
         capture = self.capture()
-        traffic.ping("site-a", self.B4)
-        traffic.ping("site-b", self.A4)
+        traffic.ping_all("site-a", self.B4)
+        traffic.ping_all("site-b", self.A4)
         capture.stop()
         assert_only_esp(capture, at_least)
         return capture

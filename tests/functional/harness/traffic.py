@@ -27,6 +27,12 @@ def ping(netns, address, count=3, size=56, check=True, deadline=10, interval=0.0
     return sent, received
 
 
+def ping_all(netns, address, count=3, seconds=5, extra=()):
+    """Exactly `count` are sent, and each is answered, however late: for peers that forward in user space."""
+    sent, received, said = ping_errors(netns, address, count, wait=seconds, extra=extra)
+    assert sent == received == count, f"ping {netns} > {address}: {received} of {sent} answered; {said}"
+
+
 def ping_errors(netns, address, count=3, size=56, wait=1, interval=0.05, extra=()):
     """(sent, received, what routers answered): all `count` are sent, whatever comes back."""
     done = run("ip", "netns", "exec", netns, "ping", "-n", "-c", count, "-i", interval, "-s", size, "-W", wait, *extra,
