@@ -157,11 +157,11 @@ result<void> api_server::commit(session& client) {
   if (client.batch == nullptr) return failure("there is no batch to commit");
   const auto batch = std::move(client.batch);
   auto applied = gateway_.apply(*batch);
-  if (applied)
+  if (applied && batch->replace)
     log_event("applied", std::to_string(batch->ports.size()) + " ports, " + std::to_string(batch->policies.size()) +
                              " policies, " + std::to_string(batch->sas.size()) + " SAs, " +
                              std::to_string(batch->traps.size()) + " traps");
-  else
+  else if (!applied)
     log_event("refused", applied.error().reason);
   return applied;
 }

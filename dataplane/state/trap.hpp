@@ -15,7 +15,8 @@ struct trap {
   [[nodiscard]] bool due(std::uint64_t now_ms) noexcept {
     constexpr std::uint64_t interval_ms = 1000;
     auto last = told_ms_.load(std::memory_order_relaxed);
-    return (last == 0 || now_ms - last >= interval_ms) &&
+    // Another worker's clock may be a turn ahead.
+    return (last == 0 || now_ms >= last + interval_ms) &&
            told_ms_.compare_exchange_strong(last, now_ms, std::memory_order_relaxed);
   }
 

@@ -231,6 +231,13 @@ def test_refusals_change_nothing(clean):
     thief = {**pair.words("inbound"), "in_key": pair.words()["out_key"]}
     answer = clean.sink.try_to("add", **thief)
     assert not answer["ok"] and "is in use" in answer["reason"]
+    # A put that is refused takes the whole batch along, although the rest is on its way already.
+    half = Pair(CHILD)
+    words = half.words()
+    words["path"]["remote"] = Bench.PEER6
+    answer = clean.sink.try_to("add", **words)
+    assert not answer["ok"] and "one address family" in answer["reason"]
+    assert clean.sink("survived")["spis"] == [pair.spi]
     answer = clean.sink.try_to("move", spi=4711, path=pair.path())
     assert not answer["ok"]
     assert leaves(clean, pair) == 1

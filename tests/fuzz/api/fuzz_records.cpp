@@ -33,13 +33,15 @@ bool taken(const std::uint8_t* data, std::size_t size, Record& record) {
 // The first byte chooses the record; what is missing of it is as it is by default.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 1) return 0;
-  const auto kind = data[0] % 4;
+  const auto kind = data[0] % 6;
   ++data;
   --size;
   api::policy_record policy;
   api::sa_record sa;
   api::port_record port;
   api::route_record route;
+  api::trap_record trap;
+  api::move_record move;
   if (kind == 0 && taken(data, size, policy)) {
     take_apart(std::array{policy.source, policy.destination});
   } else if (kind == 1 && taken(data, size, sa)) {
@@ -50,6 +52,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     (void)taken(data, size, port);
   } else if (kind == 3) {
     (void)taken(data, size, route);
+  } else if (kind == 4 && taken(data, size, trap)) {
+    take_apart(std::span(trap.local_ranges).first(trap.local_count));
+    take_apart(std::span(trap.remote_ranges).first(trap.remote_count));
+  } else if (kind == 5) {
+    (void)taken(data, size, move);
   }
   return 0;
 }

@@ -133,7 +133,7 @@ outbound_sa& little_gateway::add_outbound(api::sa_record record, std::uint16_t o
   outbound_.push_back(must(make_outbound_sa(record, *pipeline_->options().engines, *store_, owner)));
   auto& sa = *outbound_.back();
   if (names_ports(sa.record)) ++tables_->sas_naming_ports;
-  tables_->selectors->add(sa.record, &sa);
+  tables_->selectors->add(sa.record, &sa, {.worker = sa.record.worker});
   tables_->outbound.insert({sa.record.remote, sa.record.spi}, &sa);
   ++tables_->generation;
   return sa;

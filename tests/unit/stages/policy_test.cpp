@@ -148,6 +148,30 @@ TEST_F(policy_test, vlans_are_ports_of_their_own) {
   EXPECT_EQ(gateway_.sent(inside).size(), 1u);
 }
 
+// RFC 9611: each worker protects its own packets by its own SA, and by another's where it has none.
+TEST(policy_with_three_workers, each_takes_its_own_sa) {
+  little_gateway gateway({.workers = 3});
+  std::vector<api::sa_record> records;
+  for (std::uint16_t worker = 0; worker < 2; ++worker) {
+    auto record = sa_between(api::sa_direction::outbound, esp_suite::aes128gcm16, 800u + worker);
+    record.worker = worker;
+    record.key[0] = static_cast<std::uint8_t>(worker);
+    gateway.add_outbound(record, worker);
+    records.push_back(record);
+  }
+  const auto packet = udp_packet(between("10.1.0.2", "10.2.0.3"), 5000, 6000, filled(20));
+  for (std::uint16_t worker = 0; worker < 3; ++worker) {
+    gateway.receive(inside, packet, worker);
+    gateway.run();
+    const auto out = gateway.sent(outside);
+    ASSERT_EQ(out.size(), 1u);
+    const auto spi = read_be(out[0], 20, 4);
+    EXPECT_EQ(spi, worker < 2 ? 800u + worker : 801u) << "worker " << worker;
+    (void)open_at_peer(records[spi - 800], out[0]);
+    EXPECT_EQ(gateway.context(worker).handed_over.get(), worker < 2 ? 0u : 1u);
+  }
+}
+
 // RFC 7296 2.23: whoever is behind a NAT comes from any port; the box answers from its own.
 TEST_F(policy_test, ike_passes_by_the_boxs_own_port) {
   const auto from_box = [&](const bytes& ip) {
