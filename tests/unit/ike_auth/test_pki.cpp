@@ -95,6 +95,7 @@ identity issue(const certificate_form& form, const identity* issuer) {
   add_extension(certificate, above, NID_subject_alt_name, form.alternative_names);
   add_extension(certificate, above, NID_name_constraints, form.name_constraints);
   add_extension(certificate, above, NID_crl_distribution_points, form.distribution_points);
+  add_extension(certificate, above, NID_info_access, form.information_access);
   const auto& signer = issuer != nullptr ? issuer->key : made.key;
   require(X509_sign(certificate, signer.get(), digest_for(signer, form.hash)) > 0, "sign a certificate");
   return made;

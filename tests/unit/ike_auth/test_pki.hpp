@@ -24,7 +24,7 @@ struct certificate_form {
   std::string common_name{};
   std::string alternative_names{};  // as in OpenSSL's configuration: "DNS:a.example, IP:192.0.2.1"
   std::string constraints{};        // "critical, CA:TRUE"
-  std::string key_usage{}, extended_key_usage{}, name_constraints{}, distribution_points{};
+  std::string key_usage{}, extended_key_usage{}, name_constraints{}, distribution_points{}, information_access{};
   time_point not_before = today() - days(100), not_after = today() + days(365);
   std::string key = "P-256";  // as EVP_PKEY_Q_keygen has it, or "RSA-2048"
   std::string hash = "SHA256";
