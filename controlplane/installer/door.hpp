@@ -1,5 +1,5 @@
-// The one connection to the data plane, on the event loop: requests go out in order and are answered in order, several of
-// them at a time under way, and nobody waits for the socket.
+// The one connection to the data plane, on the event loop: requests go out in order and are answered in order, several
+// of them at a time under way, and nobody waits for the socket.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,8 @@
 
 namespace trunkgate {
 
-// Messages that go out with nothing of anybody else's between them, as a batch must. Holds keys: wiped as they are sent.
+// Messages that go out with nothing of anybody else's between them, as a batch must. Holds keys: wiped as they are
+// sent.
 class door_request {
  public:
   door_request& add(api::message_type type, std::span<const std::uint8_t> body = {},

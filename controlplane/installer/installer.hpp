@@ -18,7 +18,8 @@ class installer {
   explicit installer(door& to) : door_(to) {}
 
   // Sends everything as one batch that replaces what the configuration had put there; unchanged objects and negotiated
-  // SAs are not touched by the data plane. Takes the records over, so that the keys in them are wiped once they are sent.
+  // SAs are not touched by the data plane. Takes the records over, so that the keys in them are wiped once they are
+  // sent.
   [[nodiscard]] boost::asio::awaitable<report> install(compiled wanted);
 
  private:

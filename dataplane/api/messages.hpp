@@ -3,11 +3,12 @@
 // One message is a header and at most one record. Requests are answered in order, each by `ok` or `failed`; a dump is
 // answered by `record`s and then `ok`. After `subscribe` the events that are kept come as `event`, and then each new
 // one as it happens, between other answers. A batch (begin, puts, commit) is applied whole at `commit` or not at all;
-// with `begin.replace` it is the whole wanted state of the configuration: what it does not name is removed, what it names
-// unchanged is not touched. Negotiated SAs are no part of it: batches without `replace` add, move and remove them. A put
-// that is refused ends the batch, so that puts and commit may be sent without waiting for each answer. A watch is answered by `ok` and then `record`s (kind watched) for as long as it lasts: until the client
-// closes, or sends `unwatch`; then come the records that are left, one with the event `ended`, and `ok`. All integers
-// are in host byte order unless a be type says otherwise: both ends are on one machine.
+// with `begin.replace` it is the whole wanted state of the configuration: what it does not name is removed, what it
+// names unchanged is not touched. Negotiated SAs are no part of it: batches without `replace` add, move and remove
+// them. A put that is refused ends the batch, so that puts and commit may be sent without waiting for each answer. A
+// watch is answered by `ok` and then `record`s (kind watched) for as long as it lasts: until the client closes, or
+// sends `unwatch`; then come the records that are left, one with the event `ended`, and `ok`. All integers are in host
+// byte order unless a be type says otherwise: both ends are on one machine.
 #pragma once
 
 #include <algorithm>
@@ -187,7 +188,7 @@ inline constexpr std::size_t ranges_per_side = 8;
 // Whose packets (RFC 4301 4.4.1.1). "local" is always this gateway's side, "remote" the peer's, in both directions.
 struct selector_record {
   name tunnel, child;
-  name interface;  // a port of the kind `tunnel`: routes lead there, the selectors do not; empty: they do
+  name interface;           // a port of the kind `tunnel`: routes lead there, the selectors do not; empty: they do
   std::uint32_t order = 0;  // place of the child in the configuration: the lower wins where selectors overlap
   std::int16_t protocol = -1;
   // Of TCP, UDP and SCTP. Of ICMP, type << 8 | code, and then the same on both sides (RFC 4301 4.4.1.1).
@@ -198,8 +199,8 @@ struct selector_record {
   friend bool operator==(const selector_record&, const selector_record&) = default;
 };
 
-// A child that is keyed by IKE: its packets are protected by an SA of it, or dropped, and an `acquire` is told (RFC 4301
-// 4.4.1.2). Known by tunnel and child.
+// A child that is keyed by IKE: its packets are protected by an SA of it, or dropped, and an `acquire` is told (RFC
+// 4301 4.4.1.2). Known by tunnel and child.
 struct trap_record : selector_record {
   friend bool operator==(const trap_record&, const trap_record&) = default;
 };
@@ -371,8 +372,8 @@ struct event {
   sa_limit limit = sa_limit::none;  // which was reached
   sa_direction direction{};
   std::uint32_t spi = 0;
-  name tunnel, child;  // empty for what concerns no SA
-  ip_address source;   // of unknown_spi and peer_moved
+  name tunnel, child;             // empty for what concerns no SA
+  ip_address source;              // of unknown_spi and peer_moved
   std::uint16_t source_port = 0;  // of peer_moved
   std::uint32_t pair = 0;         // as in sa_record
 };

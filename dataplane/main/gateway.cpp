@@ -314,7 +314,8 @@ void gateway::on_tick() {
   if (monotonic_ms() >= orphans_until_ms_) {
     orphans_until_ms_ = ~0ull;
     if (const auto freed = store_->give_back_orphans(); freed != 0)
-      log_event("sequences", std::to_string(freed) + " records of negotiated keys from an earlier process are free again");
+      log_event("sequences",
+                std::to_string(freed) + " records of negotiated keys from an earlier process are free again");
   }
   sas_->expire(monotonic_ms());
   ports_->refresh_tunnels();

@@ -33,10 +33,11 @@ class gateway {
   [[nodiscard]] int worker_descriptor() const {
     return pipeline_ != nullptr ? pipeline_->control_wake.descriptor() : -1;
   }
-  void on_kernel();   // netlink has something
-  // Workers ask for neighbours, or tell of events. True: there may be more; give the events to who waits for them first.
+  void on_kernel();  // netlink has something
+  // Workers ask for neighbours, or tell of events. True: there may be more; give the events to who waits for them
+  // first.
   bool on_workers();
-  void on_tick();     // about every 200 ms
+  void on_tick();  // about every 200 ms
   [[nodiscard]] const event_list& events() const { return events_; }
 
   // nullptr before the first batch.
@@ -100,7 +101,7 @@ class gateway {
   eal_report eal_;
   std::uint64_t started_unix_ns_ = 0;
   unsigned ticks_ = 0;
-  std::uint64_t instance_ = 0;            // of this process, random
+  std::uint64_t instance_ = 0;              // of this process, random
   std::uint64_t orphans_until_ms_ = ~0ull;  // as monotonic_ms(); then the slots that nobody took up again are freed
   bool running_ = false;
 };

@@ -4,12 +4,12 @@
 #include <deque>
 #include <functional>
 #include <map>
-#include <span>
-#include <unordered_map>
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <tuple>
+#include <unordered_map>
 #include <vector>
 
 #include "dataplane/core/secret.hpp"
@@ -45,8 +45,8 @@ class sa_set {
     // these ports any more: what came out of them would come from nowhere.
     const std::vector<api::port_record>* replaced_by = nullptr;
   };
-  // Builds what is added or changed (the keys are wiped). Nothing is visible before commit(). Fails with the SA's tunnel
-  // and what is wrong.
+  // Builds what is added or changed (the keys are wiped). Nothing is visible before commit(). Fails with the SA's
+  // tunnel and what is wrong.
   [[nodiscard]] result<std::unique_ptr<change>> prepare(const wanted& batch);
   void commit(change& prepared);
   // Negotiated SAs stand where their child stands. First `down`, before the traps change, then not: so none ever stands
@@ -87,7 +87,8 @@ class sa_set {
     api::sa_record record;  // without its key
   };
   [[nodiscard]] result<entry> build(api::sa_record& record);
-  [[nodiscard]] result<void> stage(change& prepared, api::sa_record& record, const std::vector<api::sa_record>& removed);
+  [[nodiscard]] result<void> stage(change& prepared, api::sa_record& record,
+                                   const std::vector<api::sa_record>& removed);
   [[nodiscard]] result<void> stage(change& prepared, const api::move_record& move) const;
   // The installed SA that the record is about, by pair or else by SPI.
   [[nodiscard]] const key* find_key(const api::sa_record& record) const;

@@ -178,8 +178,8 @@ result<void> api_server::use(session& client, const api::message& request) {
   result<void> sent;
   const auto flush = [&] {
     if (sent && !uses.empty())
-      sent = client.channel.send(answer, {reinterpret_cast<const std::uint8_t*>(uses.data()),
-                                          uses.size() * sizeof(api::sa_use)});
+      sent = client.channel.send(
+          answer, {reinterpret_cast<const std::uint8_t*>(uses.data()), uses.size() * sizeof(api::sa_use)});
     uses.clear();
   };
   gateway_.use(pairs, [&](const api::sa_use& one) {

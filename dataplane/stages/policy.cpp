@@ -46,8 +46,7 @@ special_packet special_of(const forwarding_tables& tables, rte_mbuf* packet, con
 // Of the box's own port; a NAT may have given the peer any other (RFC 7296 2.23). Through 4500 comes and goes what has
 // the non-ESP marker, and keep-alives go: ESP there was classify's.
 bool is_ike(const flow_key& key, std::uint16_t own_port) noexcept {
-  return key.protocol == protocol_udp && key.has_ports != 0 &&
-         (own_port == port_ike || own_port == port_nat_traversal);
+  return key.protocol == protocol_udp && key.has_ports != 0 && (own_port == port_ike || own_port == port_nat_traversal);
 }
 
 // To be protected by `sa`: the way out is the way to the peer.
@@ -145,7 +144,8 @@ flow_verdict ask_spd(stage_context& context, rte_mbuf* packet, const flow_key& k
 // From the kernel: it has chosen port and neighbour already.
 flow_verdict decide_from_box(stage_context& context, rte_mbuf* packet, const flow_key& key) noexcept {
   const route_result way{.verdict = route_verdict::forward, .port = key.egress};
-  if (!is_tunnel_port(key.egress) && (key.special == special_packet::neighbour_discovery || is_ike(key, key.source_port)))
+  if (!is_tunnel_port(key.egress) &&
+      (key.special == special_packet::neighbour_discovery || is_ike(key, key.source_port)))
     return pass(context, key, way, path_id::from_box);
   return ask_spd(context, packet, key, way, path_id::from_box);
 }

@@ -7,9 +7,9 @@
 namespace trunkgate {
 namespace {
 
-// The first message of an exchange that anybody can begin: IKE_SA_INIT (RFC 7296 3.1: the responder's SPI is 0) without a
-// cookie, which would be the first payload (2.6). Whoever floods the box with such starves neither those who have shown
-// that they are where they say, nor the IKE SAs that are up.
+// The first message of an exchange that anybody can begin: IKE_SA_INIT (RFC 7296 3.1: the responder's SPI is 0) without
+// a cookie, which would be the first payload (2.6). Whoever floods the box with such starves neither those who have
+// shown that they are where they say, nor the IKE SAs that are up.
 bool is_first_init(rte_mbuf* packet, const std::uint8_t* ip) noexcept {
   constexpr std::size_t marker = 4, ike_header = 28, responder_spi = 8, next_payload = 16;
   constexpr std::uint8_t notify = 41;

@@ -136,8 +136,8 @@ inline std::uint64_t outbound_sa::next_sequence() noexcept {
 // CLOCK_MONOTONIC, by which lifetimes go.
 [[nodiscard]] std::uint64_t monotonic_ms();
 
-// Who an SA is: direction, suite, SPI and key; with a key by hand, which may serve several peers, also the endpoints. Two
-// SAs share sequence numbers only if all of it is the same.
+// Who an SA is: direction, suite, SPI and key; with a key by hand, which may serve several peers, also the endpoints.
+// Two SAs share sequence numbers only if all of it is the same.
 [[nodiscard]] sequence_identity identify(const api::sa_record& record);
 
 // Build the hot record from what was asked for. `record.key` is wiped. The slot's numbers are taken up: an outbound SA

@@ -166,16 +166,9 @@ class tuple_space final : public selector_table {
       const auto* old = place.list.load(std::memory_order_relaxed);
       auto fresh = std::make_unique<std::vector<candidate>>();
       if (old != nullptr) *fresh = *old;
-      const candidate added{record.order,
-                            rank.age,
-                            rank.worker,
-                            leads_to,
-                            record.local_ports,
-                            record.remote_ports,
-                            local,
-                            remote,
-                            record.dscp,
-                            local.is_prefix() && remote.is_prefix()};
+      const candidate added{
+          record.order,        rank.age, rank.worker, leads_to,    record.local_ports,
+          record.remote_ports, local,    remote,      record.dscp, local.is_prefix() && remote.is_prefix()};
       fresh->insert(std::ranges::find_if(*fresh, [&](const candidate& other) { return added.before(other); }), added);
       publish(place, std::move(fresh), old);
       ++size_;

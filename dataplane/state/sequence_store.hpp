@@ -45,8 +45,7 @@ class sequence_store {
   };
   // Finds or makes the SA's slot. A key put in by hand may come back, and its numbers with it: such a slot is never
   // given up. Control thread. Fails when all slots are taken.
-  [[nodiscard]] virtual result<taken> take(const sequence_identity& identity,
-                                           slot_life life = slot_life::for_ever) = 0;
+  [[nodiscard]] virtual result<taken> take(const sequence_identity& identity, slot_life life = slot_life::for_ever) = 0;
   // For each take() of a key that never comes back, when the SA is gone from every worker: the last one frees the slot.
   virtual void give_back(const sequence_identity& identity) = 0;
   // Frees the slots of negotiated keys that an earlier process left and nobody has taken since. From then on such a key

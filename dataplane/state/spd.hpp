@@ -1,5 +1,5 @@
-// The security policy database: the operator's ordered rules, then the selectors of the installed SAs and of the children
-// that have none, then discard.
+// The security policy database: the operator's ordered rules, then the selectors of the installed SAs and of the
+// children that have none, then discard.
 #pragma once
 
 #include <cstdint>
@@ -46,12 +46,12 @@ struct protection {
 
 // Which of several SAs of one order takes a packet.
 struct sa_rank {
-  std::uint64_t age = 0;                       // of two the one with the higher number; 0: the youngest of all
+  std::uint64_t age = 0;                   // of two the one with the higher number; 0: the youngest of all
   std::uint16_t worker = api::any_worker;  // the worker whose packets it takes before others (RFC 9611)
 };
 
-// Selectors of outbound SAs and traps: tuple space search, one hash per combination of prefix lengths and wildcards, so that
-// adding one among 100,000 touches one bucket per pair of ranges. Lock-free for readers, one writer.
+// Selectors of outbound SAs and traps: tuple space search, one hash per combination of prefix lengths and wildcards, so
+// that adding one among 100,000 touches one bucket per pair of ranges. Lock-free for readers, one writer.
 class selector_table {
  public:
   [[nodiscard]] static std::unique_ptr<selector_table> make(rcu_domain& rcu);

@@ -115,7 +115,7 @@ def test_a_subscriber_that_never_reads_holds_nobody_up(bench):
     """The API thread goes on answering, and the tunnel that is left goes on working."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as slow:
         slow.connect(f"{bench.gateway.run_dir}/dataplane.sock")
-        slow.send(struct.pack("=IHHHHI", 0x54474154, 1, 13, 0, 0, 1))  # subscribe
+        slow.send(struct.pack("=IHHHHI", 0x54474154, 2, 13, 0, 0, 1))  # subscribe
         assert struct.unpack("=IHHHHI", slow.recv(65536)[:16])[2] == 100  # ok
         assert bench.gateway.show("gateway")
         bench.good_packet_passes(bench.peers["t", "ever"])

@@ -8,8 +8,8 @@
 //   {"do":"add","child":{...},"in":N,"out":N,"in_key":HEX,"out_key":HEX,"which":"both","path":{...}}
 //   {"do":"remove","spi":N,"which":"outbound"} {"do":"move","spi":N,"path":{...}}
 //
-// A child: {"tunnel":T,"name":C,"local":RANGE,"remote":RANGE,"interface":NAME or absent}. A path: {"local":A,"remote":A,
-// "udp":[local port, remote port] or absent,"follow":bool}.
+// A child: {"tunnel":T,"name":C,"local":RANGE,"remote":RANGE,"interface":NAME or absent}. A path:
+// {"local":A,"remote":A, "udp":[local port, remote port] or absent,"follow":bool}.
 #include <unistd.h>
 
 #include <iostream>
@@ -68,7 +68,8 @@ tunnel_settings tunnel_of(const json& child) {
   tunnel_settings tunnel;
   tunnel.name = child["tunnel"];
   tunnel.ike.emplace();
-  if (child.contains("interface")) tunnel.interface = tunnel_interface_settings{.name = child["interface"], .addresses = {}};
+  if (child.contains("interface"))
+    tunnel.interface = tunnel_interface_settings{.name = child["interface"], .addresses = {}};
   child_settings inner;
   inner.name = child["name"];
   inner.replay_window = 4096;
@@ -84,13 +85,13 @@ class tool {
   tool(asio::io_context& loop, const std::string& socket) : door_(loop, socket), sas_(door_), input_(loop, ::dup(0)) {
     door_.on_event([this](const api::event& event) { sas_.take(event); });
     sas_.tells = {
-        .acquire = [](const auto& tunnel, const auto& child) {
-          say({{"event", "acquire"}, {"tunnel", tunnel}, {"child", child}});
-        },
+        .acquire = [](const auto& tunnel,
+                      const auto& child) { say({{"event", "acquire"}, {"tunnel", tunnel}, {"child", child}}); },
         .expire = [](std::uint32_t spi, bool hard) { say({{"event", "expire"}, {"spi", spi}, {"hard", hard}}); },
-        .peer_moved = [](std::uint32_t spi, const sa_endpoint& to) {
-          say({{"event", "peer_moved"}, {"spi", spi}, {"address", to_string(to.address)}, {"port", to.port}});
-        },
+        .peer_moved =
+            [](std::uint32_t spi, const sa_endpoint& to) {
+              say({{"event", "peer_moved"}, {"spi", spi}, {"address", to_string(to.address)}, {"port", to.port}});
+            },
         .restarted = [] { say({{"event", "restarted"}}); }};
   }
 
@@ -168,7 +169,8 @@ class tool {
     json out{{"ok", true}, {"uses", json::array()}};
     for (const auto& one : *uses) {
       if (one)
-        out["uses"].push_back({{"in", one->inbound_packets}, {"out", one->outbound_packets}, {"idle", one->inbound_idle_ms}});
+        out["uses"].push_back(
+            {{"in", one->inbound_packets}, {"out", one->outbound_packets}, {"idle", one->inbound_idle_ms}});
       else
         out["uses"].push_back(nullptr);
     }

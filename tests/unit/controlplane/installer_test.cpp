@@ -2,13 +2,11 @@
 
 #include <future>
 
-#include <gtest/gtest.h>
-
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <gtest/gtest.h>
 
 #include "controlplane/installer/installed_sas.hpp"
-
 #include "tests/unit/controlplane/recording_peer.hpp"
 
 namespace trunkgate {
@@ -69,7 +67,7 @@ struct conversation {
   recording_peer peer{path};
 
   std::pair<installer::report, std::vector<recording_peer::request>> talk(std::optional<message_type> refused = {},
-                                                                         std::string_view reason = "") {
+                                                                          std::string_view reason = "") {
     auto served = std::async(std::launch::async, [&] {
       return peer.accept() ? peer.serve_batch(refused, reason) : std::vector<recording_peer::request>{};
     });
@@ -269,15 +267,17 @@ TEST(installed_sas, tells_each_event_once_and_no_stale_acquire) {
   door to(loop, "/nowhere");
   installed_sas sas(to);
   std::vector<std::string> told;
-  sas.tells.acquire = [&](const std::string& tunnel, const std::string& child) { told.push_back(tunnel + "/" + child); };
+  sas.tells.acquire = [&](const std::string& tunnel, const std::string& child) {
+    told.push_back(tunnel + "/" + child);
+  };
   sas.tells.expire = [&](std::uint32_t spi, bool hard) { told.push_back(std::to_string(spi) + (hard ? "!" : "")); };
-  const auto now = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch() /
-                                              std::chrono::nanoseconds(1));
+  const auto now =
+      static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch() / std::chrono::nanoseconds(1));
   constexpr std::uint64_t second = 1'000'000'000;
   using enum api::event_kind;
-  const std::vector events{event_of(acquire, now - 60 * second),        event_of(soft_expire, now - 50 * second, 300),
-                           event_of(hard_expire, now - 40 * second),    event_of(sequence_exhausted, now - second, 301),
-                           event_of(sequence_near_end, now, 302),       event_of(acquire, now + 1)};
+  const std::vector events{event_of(acquire, now - 60 * second),     event_of(soft_expire, now - 50 * second, 300),
+                           event_of(hard_expire, now - 40 * second), event_of(sequence_exhausted, now - second, 301),
+                           event_of(sequence_near_end, now, 302),    event_of(acquire, now + 1)};
   for (int connection = 0; connection < 2; ++connection)
     for (const auto& event : events) sas.take(event);
   EXPECT_EQ(told, (std::vector<std::string>{"300", "301!", "302", "branch/lan"}));

@@ -70,8 +70,8 @@ class recording_peer {
   }
   void hang_up() { client_.reset(); }
 
-  // Answers until a commit was answered or the client closed. The request of type `refused` gets `reason`, and what comes
-  // behind it in the batch is refused too, as the data plane does.
+  // Answers until a commit was answered or the client closed. The request of type `refused` gets `reason`, and what
+  // comes behind it in the batch is refused too, as the data plane does.
   std::vector<request> serve_batch(std::optional<api::message_type> refused = {}, std::string_view reason = "") {
     std::vector<request> got;
     bool broken = false;

@@ -1,4 +1,5 @@
-// Negotiated SAs over time: rekeyed, moved, kept when the configuration is replaced, and standing where their child stands.
+// Negotiated SAs over time: rekeyed, moved, kept when the configuration is replaced, and standing where their child
+// stands.
 #include <gtest/gtest.h>
 
 #include "dataplane/main/sa_set.hpp"
@@ -156,8 +157,7 @@ TEST_F(negotiated, it_moves_with_its_numbers_window_and_counters) {
   EXPECT_TRUE(receive(in, 6)) << "and not everything before it counts as seen";
   EXPECT_TRUE(receive(in, 8));
   ASSERT_EQ(uses({0x1000}).size(), 2u);
-  for (const auto& one : uses({0x1000}))
-    EXPECT_EQ(one.packets, one.direction == api::sa_direction::outbound ? 4u : 3u);
+  for (const auto& one : uses({0x1000})) EXPECT_EQ(one.packets, one.direction == api::sa_direction::outbound ? 4u : 3u);
 }
 
 TEST_F(negotiated, an_elder_that_moves_stays_the_elder) {

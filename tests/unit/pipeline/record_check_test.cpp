@@ -88,5 +88,35 @@ TEST(record_check, ports_and_routes) {
   EXPECT_EQ(refused(route, [](auto& r) { r.destination.length = 40; }), families);
 }
 
+TEST(record_check, pairs_traps_and_moves) {
+  auto good = sa_between(api::sa_direction::inbound, esp_suite::aes256gcm16, 0x1000);
+  good.tunnel = api::name("t");
+  good.pair = 0x1000;
+  EXPECT_EQ(refused(good, [](auto&) {}), "");
+  EXPECT_EQ(refused(good, [](auto& r) { r.worker = 63; }), "");
+  const auto says = [&](auto&& change) { return refused(good, change); };
+  EXPECT_EQ(says([](auto& r) { r.pair = 0x1001; }), "tunnel t: a pair has the number of its inbound SPI");
+  EXPECT_EQ(says([](auto& r) {
+              r.direction = api::sa_direction::outbound;
+              r.pair = 255;
+            }),
+            "tunnel t: SPIs below 256 are reserved");
+  EXPECT_EQ(says([](auto& r) { r.keying = api::sa_keying::manual; }), "tunnel t: a pair by hand has no number");
+  EXPECT_EQ(says([](auto& r) { r.keying = static_cast<api::sa_keying>(2); }), "tunnel t: unknown kind of keying");
+  EXPECT_EQ(says([](auto& r) { r.worker = 64; }), "tunnel t: there is no such worker");
+  api::trap_record trap;
+  static_cast<api::selector_record&>(trap) = good;
+  EXPECT_EQ(refused(trap, [](auto&) {}), "");
+  EXPECT_EQ(refused(trap, [](auto& r) { r.local_count = 9; }), "tunnel t: too many selectors");
+  EXPECT_EQ(refused(trap, [](auto& r) { r.remote_ports = {2, 1}; }),
+            "tunnel t: a selector's protocol or ports are out of their range");
+  const api::move_record move{.pair = 0x1000, .local = good.local, .remote = good.remote};
+  EXPECT_EQ(refused(move, [](auto&) {}), "");
+  EXPECT_EQ(refused(move, [](auto& r) { r.remote = address("2001:db8::1"); }),
+            "move: both ends must be of one address family");
+  EXPECT_EQ(refused(move, [](auto& r) { r.local = {}; }), "move: both ends must be of one address family");
+  EXPECT_EQ(refused(move, [](auto& r) { r.direction = static_cast<api::sa_direction>(2); }), "move: unknown direction");
+}
+
 }  // namespace
 }  // namespace trunkgate::test

@@ -268,8 +268,7 @@ TEST_F(drop_test, the_first_messages_of_ike_are_a_class_of_their_own) {
   context.now_tsc = rte_rdtsc();
   const auto ike = [](std::uint8_t responder_spi, std::uint8_t next_payload, std::uint16_t port) {
     const bytes message = join({filled(8, 1), bytes(8, responder_spi), {next_payload, 0x20, 34, 8}, bytes(8)});
-    return udp_packet(between("192.0.2.2", "192.0.2.1"), 7000, port,
-                      port == 500 ? message : join({bytes(4), message}));
+    return udp_packet(between("192.0.2.2", "192.0.2.1"), 7000, port, port == 500 ? message : join({bytes(4), message}));
   };
   const auto limited = [&](const bytes& packet, unsigned count) {
     const auto before = gateway_.drops(drop_reason::punt_rate_limited);

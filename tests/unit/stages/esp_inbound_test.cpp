@@ -235,7 +235,8 @@ TEST_F(esp_follow_peer, nothing_else_does) {
   EXPECT_TRUE(passes_from("192.0.2.2", 10));
   EXPECT_TRUE(passes_from("192.0.2.9", 5)) << "late, and authentic";
   EXPECT_FALSE(passes_from("192.0.2.9", 10)) << "replayed";
-  gateway_.receive(outside, esp_from_peer(udp_, inner(), {.sequence = 20, .source = address("192.0.2.9"), .damaged = true}));
+  gateway_.receive(outside,
+                   esp_from_peer(udp_, inner(), {.sequence = 20, .source = address("192.0.2.9"), .damaged = true}));
   gateway_.run();
   EXPECT_EQ(gateway_.drops(drop_reason::esp_integrity_failed), 1u);
   EXPECT_TRUE(told().empty());

@@ -279,8 +279,8 @@ TEST_P(follow_fragments_test, ike_of_the_box_passes_in_fragments) {
   // Of anything else nothing passes.
   const auto other = udp_segment(ip, 5000, 4500, 3000);
   for (std::size_t at = 0; at < other.size(); at += 1400)
-    ASSERT_TRUE(gateway_.workers().inject(
-        gateway_.buffer(frame_of(peer_mac, outside_mac, piece(ip, other, at, 1400))), outside));
+    ASSERT_TRUE(gateway_.workers().inject(gateway_.buffer(frame_of(peer_mac, outside_mac, piece(ip, other, at, 1400))),
+                                          outside));
   gateway_.run();
   EXPECT_TRUE(gateway_.sent(outside).empty());
 }

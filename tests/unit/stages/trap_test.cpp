@@ -1,5 +1,5 @@
-// Children that IKE keys and that have no SA: their packets are dropped and asked for, and nothing passes in their place
-// (RFC 4301 4.4.1.2).
+// Children that IKE keys and that have no SA: their packets are dropped and asked for, and nothing passes in their
+// place (RFC 4301 4.4.1.2).
 #include <gtest/gtest.h>
 
 #include "dataplane/main/trap_set.hpp"
