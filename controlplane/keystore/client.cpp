@@ -46,7 +46,7 @@ outcome failed(std::string reason) { return {.ok = false, .reason = std::move(re
 // One connection, shared with its handlers that are under way.
 class connection : public std::enable_shared_from_this<connection> {
  public:
-  connection(asio::any_io_executor executor, std::string path)
+  connection(const asio::any_io_executor& executor, std::string path)
       : executor_(executor),
         path_(std::move(path)),
         socket_(executor),
@@ -72,7 +72,7 @@ class connection : public std::enable_shared_from_this<connection> {
 
   void close(const std::string& why) {
     boost::system::error_code ignored;
-    socket_.close(ignored);  // ends the waits of an earlier connection, which the generation tells apart
+    (void)socket_.close(ignored);  // ends the waits of an earlier connection, which the generation tells apart
     ++generation_;
     connected_ = false;
     timer_.cancel();
@@ -107,12 +107,12 @@ class connection : public std::enable_shared_from_this<connection> {
     if (connected_) return {};
     boost::system::error_code wrong;
     socket_ = protocol::socket(executor_);
-    socket_.open(protocol(), wrong);
-    if (!wrong) socket_.non_blocking(true, wrong);
+    (void)socket_.open(protocol(), wrong);
+    if (!wrong) (void)socket_.non_blocking(true, wrong);
     if (!wrong)
-      socket_.set_option(asio::socket_base::send_buffer_size(2 * static_cast<int>(wire::message_limit)), wrong);
+      (void)socket_.set_option(asio::socket_base::send_buffer_size(2 * static_cast<int>(wire::message_limit)), wrong);
     if (!wrong && path_.size() >= 108) return failure("the key process's socket has too long a path: " + path_);
-    if (!wrong) socket_.connect(protocol::endpoint(path_), wrong);
+    if (!wrong) (void)socket_.connect(protocol::endpoint(path_), wrong);
     if (wrong)
       return failure("the key process can't be reached at " + path_ + ": " + wrong.message() +
                      " (does trunkgate-keystore run?)");
@@ -202,8 +202,8 @@ class connection : public std::enable_shared_from_this<connection> {
 
 class socket_keystore final : public keystore {
  public:
-  socket_keystore(asio::any_io_executor executor, std::string path)
-      : connection_(std::make_shared<connection>(std::move(executor), std::move(path))) {}
+  socket_keystore(const asio::any_io_executor& executor, std::string path)
+      : connection_(std::make_shared<connection>(executor, std::move(path))) {}
   ~socket_keystore() override { connection_->close("the connection to the key process was closed"); }
   socket_keystore(const socket_keystore&) = delete;
   socket_keystore& operator=(const socket_keystore&) = delete;
@@ -240,7 +240,7 @@ class socket_keystore final : public keystore {
     const auto kept = connection_;
     co_return co_await kept->call(std::move(request));
   }
-  static result<bytes> first_part(outcome got) {
+  static result<bytes> first_part(const outcome& got) {
     if (!got.ok) return failure(got.reason);
     const auto part = got.parts[0].bytes();
     return bytes(part.begin(), part.end());
@@ -251,8 +251,8 @@ class socket_keystore final : public keystore {
 
 }  // namespace
 
-std::unique_ptr<keystore> connect_keystore(asio::any_io_executor executor, std::string socket_path) {
-  return std::make_unique<socket_keystore>(std::move(executor), std::move(socket_path));
+std::unique_ptr<keystore> connect_keystore(const asio::any_io_executor& executor, std::string socket_path) {
+  return std::make_unique<socket_keystore>(executor, std::move(socket_path));
 }
 
 }  // namespace trunkgate

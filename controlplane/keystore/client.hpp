@@ -67,7 +67,7 @@ class keystore {
 // Connects to the key process at `socket_path`, and again when it was restarted. Calls fail meanwhile, with a reason.
 // Calls are made from the executor's thread, as many at once as are wanted; one that is not answered within ten seconds
 // fails. It may be destroyed while calls wait: they fail.
-[[nodiscard]] std::unique_ptr<keystore> connect_keystore(boost::asio::any_io_executor executor,
+[[nodiscard]] std::unique_ptr<keystore> connect_keystore(const boost::asio::any_io_executor& executor,
                                                          std::string socket_path);
 
 }  // namespace trunkgate

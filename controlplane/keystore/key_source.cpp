@@ -94,8 +94,9 @@ result<secret> decode_shared_key(std::span<const std::uint8_t> written) {
 }
 
 key_source::key_source(std::string folder, warn on_warning)
-    : folder_path_(std::filesystem::path(std::move(folder)).lexically_normal().string()), warn_(std::move(on_warning)) {
-  folder_ = open_folder(folder_path_);
+    : folder_path_(std::filesystem::path(std::move(folder)).lexically_normal().string()),
+      warn_(std::move(on_warning)),
+      folder_(open_folder(folder_path_)) {
   if (folder_ < 0) folder_trouble_ = system_failure("the folder of keys, " + folder_path_).error().reason;
   if (const char* credentials = std::getenv("CREDENTIALS_DIRECTORY")) {
     credentials_ = open_folder(credentials);
@@ -137,7 +138,7 @@ result<secret> key_source::read(const key_reference& key) const {
   return failure("no key is named");
 }
 
-result<secret> key_source::read_file(int folder, const std::string& shown, std::string name) const {
+result<secret> key_source::read_file(int folder, const std::string& shown, const std::string& name) const {
   const int descriptor = open_beneath(folder, name);
   if (descriptor < 0) {
     if (errno == EXDEV) return failure(shown + " leads out of " + folder_path_ + ", where all keys must be");

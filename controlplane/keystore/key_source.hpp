@@ -27,7 +27,7 @@ class key_source {
   [[nodiscard]] result<secret> read(const key_reference& key) const;
 
  private:
-  [[nodiscard]] result<secret> read_file(int folder, const std::string& shown, std::string name) const;
+  [[nodiscard]] result<secret> read_file(int folder, const std::string& shown, const std::string& name) const;
 
   std::string folder_path_;
   warn warn_;

@@ -135,7 +135,9 @@ TEST_F(fetcher, gives_up_with_a_reason) {
     const auto done = fetch(peer_of(there.url()));
     return done ? "(taken)" : done.error().reason;
   };
+  const auto begun = std::chrono::steady_clock::now();
   EXPECT_NE(refusal("").find("can't be asked: "), std::string::npos) << "it hangs";
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 2500ms) << "its patience is 500 ms";
   EXPECT_NE(refusal(http_text({}, "503 Busy")).find("it answered HTTP 503"), std::string::npos);
   EXPECT_NE(refusal("nonsense\r\n\r\n").find("can't be asked"), std::string::npos);
   EXPECT_NE(refusal(http_text(bytes(5000))).find("body limit exceeded"), std::string::npos);

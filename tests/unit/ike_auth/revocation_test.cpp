@@ -150,6 +150,9 @@ TEST_F(revocation, an_ocsp_responder_must_be_the_issuers) {
   const auto plain = issue({.common_name = "plain"}, &root);
   input.ocsp_responses = {make_ocsp(peer, root, plain)};
   EXPECT_NE(judge().find("has no certificate for signing OCSP"), std::string::npos);
+  const auto server = issue({.common_name = "server", .extended_key_usage = "serverAuth"}, &root);
+  input.ocsp_responses = {make_ocsp(peer, root, server)};
+  EXPECT_NE(judge().find("has no certificate for signing OCSP"), std::string::npos);
   input.ocsp_responses = {make_ocsp(peer, root, peer)};
   EXPECT_NE(judge().find("has no certificate for signing OCSP"), std::string::npos) << "the peer clears itself";
   const auto elsewhere = make_ca("elsewhere");
