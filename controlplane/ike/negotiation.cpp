@@ -187,6 +187,20 @@ std::vector<std::string> proposal_words(const sa_payload& offer) {
   return out;
 }
 
+std::string outdated(const std::vector<transform_choice>& transforms) {
+  using namespace transform_id;
+  std::string out;
+  for (const auto& one : transforms) {
+    const bool old = (one.type == encryption && one.id == encr_3des) || (one.type == prf && one.id == prf_hmac_sha1) ||
+                     (one.type == integrity && one.id == auth_hmac_sha1_96) ||
+                     (one.type == transform_type::key_exchange && one.id == modp1024);
+    if (!old) continue;
+    if (!out.empty()) out += ", ";
+    out += transform_name(one);
+  }
+  return out;
+}
+
 // ---- traffic selectors ----
 
 namespace {
@@ -196,6 +210,8 @@ ip_range everything(ip_family family) { return ip_prefix{{.bytes = {}, .family =
 struct ports {
   std::uint16_t first, last;
 };
+// RFC 7296 3.13.1: packets whose ports can't be seen. No child of ours is for these alone, and one that is for all ports
+// has them among the others.
 bool opaque(const traffic_selector& one) { return one.first_port == 65535 && one.last_port == 0; }
 
 std::optional<traffic_selector> intersect(const traffic_selector& a, const traffic_selector& b) {
@@ -290,6 +306,10 @@ std::string selector_words(const std::vector<traffic_selector>& selectors) {
     out += to_string(one.addresses);
     if (one.protocol != 0) out += " protocol " + std::to_string(one.protocol);
     if (one.first_port == 0 && one.last_port == 65535) continue;
+    if (opaque(one)) {
+      out += " port opaque";
+      continue;
+    }
     out += " port " + std::to_string(one.first_port);
     if (one.last_port != one.first_port) out += "-" + std::to_string(one.last_port);
   }

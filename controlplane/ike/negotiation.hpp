@@ -55,6 +55,9 @@ enum class key_exchanges : std::uint8_t { kept, left_out };  // left out of a ch
 [[nodiscard]] std::vector<std::string> proposal_words(const sa_payload& offer);
 [[nodiscard]] std::string proposal_word(const std::vector<transform_choice>& transforms);
 
+// "3des, prfsha1" of what only `gateway.legacy` allows; empty: nothing of it.
+[[nodiscard]] std::string outdated(const std::vector<transform_choice>& transforms);
+
 // ---- traffic selectors ----
 
 // What the configuration says of one side.

@@ -1,10 +1,14 @@
 #include "controlplane/ike/engine/engine.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <string_view>
 
 #include "controlplane/ike/exchange/exchanges.hpp"
+#include "controlplane/ike/exchange/followup.hpp"
 #include "controlplane/ike/exchange/mobike.hpp"
 #include "controlplane/ike/exchange/steps.hpp"
+#include "controlplane/ike/wire/notify.hpp"
 
 namespace trunkgate::ike {
 
@@ -15,6 +19,11 @@ constexpr auto opening_limit = 30s;  // until a responder's IKE SA must be up
 constexpr std::size_t strangers_kept = 32;
 // A closed IKE SA still answers a repeated delete for as long as the peer may repeat it.
 constexpr auto afterlife = 70s;
+constexpr std::size_t leaving_limit = 100'000;
+
+std::size_t digest_of(byte_view datagram) {
+  return std::hash<std::string_view>{}({reinterpret_cast<const char*>(datagram.data()), datagram.size()});
+}
 
 }  // namespace
 
@@ -70,10 +79,17 @@ void engine::check_paths() {
 void engine::abandon() {
   for (auto& [spi, one] : by_spi_) {
     one.sa->state = ike_state::closed;
+    one.sa->owner = &nobody();
+    one.sa->rival.reset();
+    one.sa->followup.reset();
     one.sa->messages->on_request = nullptr;
+    one.sa->messages->on_silence = nullptr;
+    one.sa->messages->on_last_numbers = nullptr;
     one.sa->messages->close();
   }
   by_spi_.clear();
+  half_open_.clear();
+  leaving_.clear();
 }
 
 // ---- datagrams ----
@@ -83,6 +99,7 @@ void engine::receive(const ike_path& path, byte_view datagram) {
   const auto head = parse_header(datagram);
   if (!head) {
     ++counts_.malformed;
+    answer_unparsed(path, datagram, head.error());
     return;
   }
   if (head->exchange == exchange_type::ike_sa_init && !head->response && head->responder_spi == 0)
@@ -111,17 +128,16 @@ void engine::receive_init(const ike_path& path, const header& head, byte_view da
     return;
   }
   // The same request again: the same answer (RFC 7296 2.1).
-  if (const auto again = half_open_.find({head.initiator_spi, path.remote.address}); again != half_open_.end()) {
+  const init_key key{head.initiator_spi, path.remote.address, digest_of(datagram)};
+  if (const auto again = half_open_.find(key); again != half_open_.end()) {
     const auto sa = by_spi_.at(again->second).sa;
-    if (byte_view(sa->opening->request).size() == datagram.size() &&
-        std::ranges::equal(sa->opening->request, datagram)) {
-      outside_.send(path, sa->opening->response);
-      return;
-    }
+    if (sa->opening) outside_.send(path, sa->opening->response);
+    return;
   }
   const auto message = parse_message(datagram);
   if (!message || message->body_offset != 0) {
     ++counts_.malformed;
+    if (!message) answer_unparsed(path, datagram, message.error());
     return;
   }
   switch (gate_.judge(path, head, message->clear)) {
@@ -147,7 +163,8 @@ void engine::receive_init(const ike_path& path, const header& head, byte_view da
     return;
   }
   ++counts_.answered_init;
-  half_open_[{head.initiator_spi, path.remote.address}] = sa->own_spi();
+  half_open_[key] = sa->own_spi();
+  by_spi_.at(sa->own_spi()).half_open = true;
   gate_.opened(path.remote.address);
   sa->opening_timer.set(outside_.clock(), outside_.now() + opening_limit, [weak = std::weak_ptr(sa)] {
     if (const auto here = weak.lock())
@@ -158,6 +175,20 @@ void engine::receive_init(const ike_path& path, const header& head, byte_view da
 void engine::add(const ike_sa_pointer& sa) {
   const auto spi = sa->own_spi();
   by_spi_[spi].sa = sa;
+  const std::weak_ptr weak = sa;
+  sa->messages->on_silence = [weak](const exchange_end& end, exchange_type) {
+    const auto here = weak.lock();
+    // RFC 7296 2.4. While it is being opened or closed those who do that see to it.
+    if (!here || (!here->up() && here->state != ike_state::replaced)) return;
+    spawn(here->outside, [](ike_sa_pointer silent, failed_step why) -> asio::awaitable<void> {
+      close_ike_sa(silent, std::move(why));
+      co_return;
+    }(here, no_answer(end, "our request")));
+  };
+  sa->messages->on_last_numbers = [this, weak] {
+    const auto here = weak.lock();
+    if (auto* one = here ? owner_of(here) : nullptr) one->rekey_ike();
+  };
   sa->messages->on_request = [this, spi](incoming request) {
     const auto found = by_spi_.find(spi);
     if (found == by_spi_.end()) return;
@@ -177,7 +208,7 @@ asio::awaitable<void> engine::work(std::uint64_t spi) {
       co_return;
     }
     auto request = std::move(found->second.inbox.front());
-    found->second.inbox.pop_front();
+    found->second.inbox.erase(found->second.inbox.begin());
     const auto sa = found->second.sa;
     follow_nat(sa, request.path);
     co_await answer_request(sa, std::move(request));
@@ -191,20 +222,64 @@ void engine::follow_nat(const ike_sa_pointer& sa, const ike_path& path) {
 }
 
 void engine::settle_half_open(const ike_sa_pointer& sa) {
-  if (sa->initiator) return;
-  const auto& path = sa->path();
-  if (half_open_.erase({sa->messages->initiator_spi(), path.remote.address}) != 0) gate_.settled(path.remote.address);
+  const auto found = by_spi_.find(sa->own_spi());
+  if (found == by_spi_.end() || !std::exchange(found->second.half_open, false)) return;
+  // All that an initiator's SPI began stand together; they are few.
+  for (auto one = half_open_.lower_bound({sa->messages->initiator_spi(), {}, 0});
+       one != half_open_.end() && std::get<0>(one->first) == sa->messages->initiator_spi(); ++one)
+    if (one->second == sa->own_spi()) {
+      gate_.settled(std::get<1>(one->first));
+      half_open_.erase(one);
+      return;
+    }
 }
 
 void engine::forget(const ike_sa_pointer& sa) {
-  // It is not forgotten at once: what the peer repeats is answered for a while.
-  if (sa->messages->is_protected())
-    outside_.clock().at(outside_.now() + afterlife, [this, spi = sa->own_spi(), weak = std::weak_ptr(sa)] {
-      if (const auto found = by_spi_.find(spi); found != by_spi_.end() && found->second.sa == weak.lock())
-        by_spi_.erase(found);
-    });
-  else
-    by_spi_.erase(sa->own_spi());
+  // It is not forgotten at once: what the peer repeats is answered for a while. Who never got as far as to prove who it
+  // is gets no more of us than the first answers, or a flood would be kept longer than it lasts.
+  const bool worth_it = sa->messages->is_protected() && (sa->opening == nullptr || sa->messages->position().expected_request > 1);
+  if (!worth_it) return erase(sa->own_spi());
+  leaving_.emplace_back(outside_.now() + afterlife, sa->own_spi());
+  if (leaving_.size() > leaving_limit) {
+    erase(leaving_.front().second);
+    leaving_.pop_front();
+  }
+  if (!leaving_timer_.waiting()) forget_due();
+}
+
+void engine::erase(std::uint64_t spi) {
+  const auto found = by_spi_.find(spi);
+  if (found == by_spi_.end()) return;
+  found->second.sa->owner = &nobody();
+  found->second.sa->messages->on_request = nullptr;
+  by_spi_.erase(found);
+}
+
+void engine::forget_due() {
+  while (!leaving_.empty() && leaving_.front().first <= outside_.now()) {
+    erase(leaving_.front().second);
+    leaving_.pop_front();
+  }
+  if (!leaving_.empty())
+    leaving_timer_.set(outside_.clock(), leaving_.front().first, [this] { forget_due(); });
+}
+
+// What is wrong with the very first message is said to whoever sent it, in clear and without keeping anything: another
+// version, or a critical payload that we do not know (RFC 7296 2.5, 2.21.1).
+void engine::answer_unparsed(const ike_path& path, byte_view datagram, const parse_error& why) {
+  constexpr std::uint8_t response = 0x20;
+  const bool worth_it = why.notify == notify::invalid_major_version || why.notify == notify::unsupported_critical_payload;
+  if (!worth_it || datagram.size() < header_size || (datagram[19] & response) != 0) return;
+  // Read by hand: of another version only this much is sure.
+  header answer{.initiator_spi = spi_number(datagram.first(8)),
+                .responder_spi = spi_number(datagram.subspan(8, 8)),
+                .exchange = static_cast<exchange_type>(datagram[18]),
+                .response = true,
+                .message_id = static_cast<std::uint32_t>(spi_number(datagram.subspan(20, 4)))};
+  if (answer.responder_spi != 0) return;
+  auto said = note(why.notify);
+  if (why.critical_type != 0) said.data.push_back(why.critical_type);
+  outside_.send(path, encode_message(answer, {std::move(said)}));
 }
 
 void engine::remember_stranger(const ike_path& path, const failed_step& why, const payloads& content) {
@@ -244,6 +319,27 @@ std::vector<profile_pointer> engine::candidates(const ike_path& path) {
   }
   named.insert(named.end(), any.begin(), any.end());
   return named;
+}
+
+bool engine::first_contact(const ike_sa& sa) {
+  const auto same = [&](const ike_sa& other) {
+    const auto& a = *sa.profile;
+    const auto& b = *other.profile;
+    return &other != &sa && other.up() && a.local_id == b.local_id &&
+           (a.remote_id == b.remote_id || a.settings.peer == b.settings.peer);
+  };
+  return std::ranges::none_of(tunnels_, [&](const auto& one) {
+    return std::ranges::any_of(one->sas(), [&](const auto& other) { return same(*other); });
+  });
+}
+
+bool engine::carries(const ike_sa& sa, std::size_t index) {
+  const auto* one = sa.profile ? find(sa.profile->settings.name) : nullptr;
+  return one != nullptr && one->carries(index);
+}
+
+void engine::warned(const ike_sa_pointer& sa, const failed_step& why) {
+  if (auto* one = owner_of(sa)) one->warned(why);
 }
 
 tunnel* engine::owner_of(const ike_sa_pointer& sa) { return sa->profile ? find(sa->profile->settings.name) : nullptr; }

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -49,6 +50,9 @@ class engine : public ike_owner {
   [[nodiscard]] const std::deque<negotiation_record>& strangers() const { return strangers_; }
 
   // ---- ike_owner ----
+  bool first_contact(const ike_sa& sa) override;
+  bool carries(const ike_sa& sa, std::size_t index) override;
+  void warned(const ike_sa_pointer& sa, const failed_step& why) override;
   std::vector<profile_pointer> candidates(const ike_path& path) override;
   void established(const ike_sa_pointer& sa, bool initial_contact) override;
   void child_up(const ike_sa_pointer& sa, const child_pointer& pair) override;
@@ -60,15 +64,21 @@ class engine : public ike_owner {
  private:
   struct entry {
     ike_sa_pointer sa;
-    std::deque<incoming> inbox;
+    std::vector<incoming> inbox;
     bool working = false;
+    bool half_open = false;
   };
-  using init_key = std::pair<std::uint64_t, ip_address>;  // the initiator's SPI and address
+  // The initiator's SPI and address, and a digest of its request: after a cookie or INVALID_KE_PAYLOAD it asks another
+  // time by the same SPI.
+  using init_key = std::tuple<std::uint64_t, ip_address, std::size_t>;
 
   void receive_init(const ike_path& path, const header& head, byte_view datagram);
   [[nodiscard]] asio::awaitable<void> work(std::uint64_t spi);
   void follow_nat(const ike_sa_pointer& sa, const ike_path& path);
   void forget(const ike_sa_pointer& sa);
+  void forget_due();
+  void erase(std::uint64_t spi);
+  void answer_unparsed(const ike_path& path, byte_view datagram, const parse_error& why);
   void settle_half_open(const ike_sa_pointer& sa);
   void remember_stranger(const ike_path& path, const failed_step& why, const payloads& content);
   [[nodiscard]] tunnel* owner_of(const ike_sa_pointer& sa);
@@ -79,6 +89,8 @@ class engine : public ike_owner {
   std::unordered_map<std::string, tunnel*> by_name_;
   std::unordered_map<std::uint64_t, entry> by_spi_;  // ours
   std::map<init_key, std::uint64_t> half_open_;      // responders that are not up: our SPI
+  std::deque<std::pair<timer_clock::time_point, std::uint64_t>> leaving_;  // closed ones, and until when they answer
+  timer leaving_timer_;
   std::unordered_map<std::uint32_t, std::pair<std::weak_ptr<ike_sa>, std::weak_ptr<child>>> by_inbound_;
   std::deque<negotiation_record> strangers_;
   engine_counts counts_;

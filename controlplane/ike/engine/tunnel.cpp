@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "controlplane/ike/exchange/child.hpp"
 #include "controlplane/ike/exchange/exchanges.hpp"
 #include "controlplane/ike/exchange/mobike.hpp"
 #include "controlplane/ike/exchange/steps.hpp"
@@ -16,6 +17,8 @@ constexpr std::chrono::seconds first_pause = 1s, longest_pause = 60s;
 constexpr auto simultaneous = 10s;
 // How long a responder waits for the peer to make the children, or to take its old IKE SA away, before it does so.
 constexpr auto courtesy = 5s;
+// An IKE SA that ended sooner counts as a failed attempt: what comes up and goes down again must not do so for ever.
+constexpr auto long_life = 60s;
 
 }  // namespace
 
@@ -42,15 +45,21 @@ void tunnel::start() {
 void tunnel::want(std::optional<std::size_t> child) {
   (void)child;
   wanted_ = true;
-  if (const auto sa = current()) {
-    spawn(outside_, make_missing_children(sa));
-    return;
-  }
+  if (const auto sa = current()) return go(make_missing_children(sa));
+  // Not before its time: a packet that wants it or a changed configuration is no reason for a storm.
+  if (retry_timer_.waiting() && failures_ > 1) return;
   if (profile_->settings.peer.family != ip_family::none && !attempting_) attempt();
+}
+
+void tunnel::go(asio::awaitable<void> work) {
+  spawn(outside_, [](std::weak_ptr<bool> alive, asio::awaitable<void> own) -> asio::awaitable<void> {
+    if (!alive.expired()) co_await std::move(own);
+  }(alive_, std::move(work)));
 }
 
 void tunnel::stop() {
   wanted_ = false;
+  failures_ = 0;
   retry_timer_.cancel();
   for (const auto& sa : std::vector(sas_)) {
     if (sa->up())
@@ -72,6 +81,7 @@ void tunnel::attempt() {
     nothing.begun = outside_.wall_time();
     nothing.initiator = true;
     nothing.failure = failed(trouble::no_route, "there is no way to " + to_string(settings.peer), "peer");
+    ++failures_;
     refused(nothing);
     attempt_later();
     return;
@@ -84,7 +94,7 @@ void tunnel::attempt() {
   sas_.push_back(sa);
   owner_.add(sa);
   attempting_ = true;
-  spawn(outside_, run_attempt(sa));
+  go(run_attempt(sa));
 }
 
 asio::awaitable<void> tunnel::run_attempt(ike_sa_pointer sa) {
@@ -93,13 +103,18 @@ asio::awaitable<void> tunnel::run_attempt(ike_sa_pointer sa) {
   const auto why = co_await open_ike_sa(sa, has_children ? std::optional<std::size_t>(0) : std::nullopt);
   if (alive.expired()) co_return;
   attempting_ = false;
-  if (!sa->up()) {
-    remember_failure(*sa, why.value_or(sa->record.failure));
+  if (sa->opening != nullptr && !sa->up()) {  // it never was
+    if (why && why->what != trouble::closed_by_us) {
+      ++failures_;
+      remember_failure(*sa, *why);
+    }
     attempt_later();
     co_return;
   }
+  if (!sa->up()) co_return attempt_later();
   if (why) warn(*why);
   co_await make_missing_children(sa);
+  if (!alive.expired()) remove_superseded();
 }
 
 void tunnel::attempt_later() {
@@ -121,10 +136,12 @@ void tunnel::remember_failure(const ike_sa& sa, const failed_step& why) {
 }
 
 void tunnel::refused(const negotiation_record& record) {
-  failure_ = record;
-  ++failures_;
   ++counts_.failures;
+  // What the peer tries, or who says that it is the peer, does not hide why our own attempts fail.
+  if (record.initiator || !failure_ || !failure_->initiator || !wanted_) failure_ = record;
 }
+
+void tunnel::warned(const failed_step& why) { warn(why); }
 
 std::optional<timer_clock::time_point> tunnel::next_attempt() const {
   if (!retry_timer_.waiting()) return std::nullopt;
@@ -145,6 +162,20 @@ bool tunnel::child_is_up(std::size_t index) const {
   });
 }
 
+bool tunnel::carries(std::size_t index) const {
+  return std::ranges::any_of(sas_, [index](const auto& sa) {
+    return std::ranges::any_of(sa->children, [index](const auto& pair) {
+      return pair->index == index && pair->state != child_state::gone && !pair->waiting_outbound;
+    });
+  });
+}
+
+// IKE SAs are rekeyed under their children.
+ike_sa_pointer tunnel::holder(const child_pointer& pair) const {
+  const auto found = std::ranges::find_if(sas_, [&](const auto& sa) { return std::ranges::contains(sa->children, pair); });
+  return found == sas_.end() ? nullptr : *found;
+}
+
 void tunnel::warn(failed_step why) {
   unwarn(why.what, why.path);
   warnings_.push_back(std::move(why));
@@ -158,21 +189,26 @@ void tunnel::unwarn(trouble what, const std::string& path) {
 
 void tunnel::established(const ike_sa_pointer& sa, bool initial_contact) {
   if (!std::ranges::contains(sas_, sa)) sas_.push_back(sa);
-  if (failures_ != 0 || sas_.size() == 1) since_ = outside_.wall_time();
-  failures_ = 0;
+  if (std::ranges::none_of(sas_, [&](const auto& other) { return other != sa && other->up(); }))
+    since_ = outside_.wall_time();
   ++counts_.established;
   retry_timer_.cancel();
+  note_legacy(sa, outdated(sa->chosen.transforms), "the IKE SA");
   keep(sa);
   remove_doubles(sa, initial_contact);
-  if (!sa->initiator && profile_->ike().start == start_mode::always)
-    sa->opening_timer.set(outside_.clock(), outside_.now() + courtesy, [this, weak = std::weak_ptr(sa)] {
-      if (const auto here = weak.lock(); here && here->up()) spawn(outside_, make_missing_children(here));
-    });
+  if (!sa->initiator && profile_->ike().start == start_mode::always) make_missing_later(sa, courtesy);
+}
+
+void tunnel::note_legacy(const ike_sa_pointer& sa, const std::string& words, const std::string& of) {
+  if (words.empty()) return;
+  auto text = of + " uses outdated algorithms: " + words;
+  if (!std::ranges::contains(sa->record.notes, text)) sa->record.notes.push_back(std::move(text));
 }
 
 // RFC 7296 2.4: what the peer says it does not know is gone. Otherwise the newest stays; of two that both sides began
 // at once, both sides keep the same.
 void tunnel::remove_doubles(const ike_sa_pointer& newest, bool initial_contact) {
+  bool later = false;
   for (const auto& other : std::vector(sas_)) {
     if (other == newest || !other->up()) continue;
     const bool at_once = outside_.now() - other->since < simultaneous && other->initiator != newest->initiator;
@@ -182,61 +218,77 @@ void tunnel::remove_doubles(const ike_sa_pointer& newest, bool initial_contact) 
     }
     auto loser = other;
     if (at_once && other->messages->initiator_spi() < newest->messages->initiator_spi()) loser = newest;
-    const auto pause = newest->initiator && !at_once ? timer_clock::duration(0) : timer_clock::duration(courtesy);
-    loser->reauthentication_timer.set(outside_.clock(), outside_.now() + pause, [this, weak = std::weak_ptr(loser)] {
-      if (const auto here = weak.lock(); here && here->up() && current() != nullptr)
-        spawn(outside_, delete_ike_sa(here, failed(trouble::closed_by_us, "another IKE SA of this tunnel stays")));
-    });
+    loser->superseded = later = true;
   }
+  // Make before break: whoever began the new one makes its children first (run_attempt()); should it not come to that,
+  // the old one goes all the same.
+  if (later) superseded_timer_.set(outside_.clock(), outside_.now() + 2 * courtesy, [this] { remove_superseded(); });
+}
+
+void tunnel::remove_superseded() {
+  const auto stays = [](const ike_sa_pointer& sa) { return sa->up() && !sa->superseded; };
+  if (std::ranges::none_of(sas_, stays)) return;
+  for (const auto& sa : std::vector(sas_))
+    if (sa->up() && sa->superseded)
+      spawn(outside_, delete_ike_sa(sa, failed(trouble::closed_by_us, "another IKE SA of this tunnel stays")));
 }
 
 void tunnel::child_up(const ike_sa_pointer& sa, const child_pointer& pair) {
   const auto path = "children." + pair->settings(*profile_).name;
   std::erase_if(warnings_, [&](const auto& one) {
-    return one.path.starts_with(path) && (one.what != trouble::key_exchange_refused || pair->key_exchange != 0);
+    const bool about = one.path == path || one.path.starts_with(path + ".");
+    return about && (one.what != trouble::key_exchange_refused || !pair->of_ike_auth);
   });
   child_failures_ = 0;
-  keep_child(sa, pair);
+  note_legacy(sa, pair->outdated, "child \"" + pair->settings(*profile_).name + "\"");
+  keep_child(pair);
   remove_double_children(sa, pair);
 }
 
 // A child that the peer made once more, without a rekey: the older one is lost to it.
 void tunnel::remove_double_children(const ike_sa_pointer& sa, const child_pointer& newest) {
-  if (newest->settings(*profile_).per_worker) return;
+  if (newest->per_resource || newest->is_rekey) return;
   for (const auto& other : std::vector(sa->children)) {
-    if (other == newest || other->index != newest->index || other->state != child_state::up) continue;
-    if (other->rival.lock() == newest || other->selectors.local != newest->selectors.local ||
-        other->selectors.remote != newest->selectors.remote)
+    if (other == newest || other->index != newest->index || other->state != child_state::up || other->per_resource)
       continue;
-    // Both of us may have made it at once: the one with the lower SPI pair goes, on both sides.
+    if (other->selectors.local != newest->selectors.local || other->selectors.remote != newest->selectors.remote)
+      continue;
+    // Both of us may have made it at once: the one with the lower SPI goes, on both sides.
     const auto order = [](const child& one) { return std::min(one.inbound_spi, one.outbound_spi); };
     const bool at_once = newest->since - other->since < simultaneous && newest->ours != other->ours;
     const auto loser = at_once && order(*newest) < order(*other) ? newest : other;
-    loser->expiry_timer.set(outside_.clock(), outside_.now() + 1s, [this, sa, weak = std::weak_ptr(loser)] {
-      if (const auto here = weak.lock(); here && here->state == child_state::up)
-        spawn(outside_, delete_child(sa, here, failed(trouble::closed_by_us, "a double")));
+    loser->probe_timer.set(outside_.clock(), outside_.now() + 1s, [this, weak = std::weak_ptr(loser)] {
+      const auto here = weak.lock();
+      const auto of = here ? holder(here) : nullptr;
+      if (of && here->state == child_state::up)
+        spawn(outside_, delete_child(of, here, failed(trouble::closed_by_us, "a double")));
     });
   }
 }
 
 void tunnel::child_gone(const ike_sa_pointer& sa, const child_pointer& pair, const failed_step& why) {
+  // What is to carry its packets does so now, before it goes.
+  for (const auto& other : sas_)
+    for (const auto& heir : std::vector(other->children))
+      if (heir->index == pair->index && heir->waiting_outbound && heir->state != child_state::gone)
+        spawn(outside_, switch_outbound(other, heir));
   if (!wanted_ && profile_->ike().start != start_mode::always) return;
-  if (!sa->up() || why.what == trouble::closed_by_us) return;
+  const auto now = current();
+  if (!now || now->superseded || why.what == trouble::closed_by_us) return;
+  (void)sa;
   // The peer closed it, or it ended: a moment later it is made again, unless somebody did.
-  const auto index = pair->index;
-  sa->opening_timer.set(outside_.clock(), outside_.now() + 1s, [this, index, weak = std::weak_ptr(sa)] {
-    if (const auto here = weak.lock(); here && here->up() && !child_is_up(index))
-      spawn(outside_, make_missing_children(here));
-  });
+  make_missing_later(now, 1s);
 }
 
 void tunnel::replaced(const ike_sa_pointer& old, const ike_sa_pointer& next) {
   ++counts_.ike_rekeys;
   if (!std::ranges::contains(sas_, next)) sas_.push_back(next);
   // It stays findable until it is deleted, but is none of ours any more.
+  const bool was_missing = next_missing(*next, {}).has_value();
+  next->superseded = old->superseded;
   std::erase(sas_, old);
   keep(next);
-  for (const auto& pair : next->children) keep_child(next, pair);
+  if (was_missing && (wanted_ || profile_->ike().start == start_mode::always)) make_missing_later(next, courtesy);
 }
 
 void tunnel::closed(const ike_sa_pointer& sa, const failed_step& why) {
@@ -244,19 +296,19 @@ void tunnel::closed(const ike_sa_pointer& sa, const failed_step& why) {
   if (!was_ours) return;
   if (!current()) {
     since_ = outside_.wall_time();
-    if (sa->opening == nullptr && why.what != trouble::closed_by_us) {  // it was up
-      remember_failure(*sa, why);
-      failures_ = 0;
+    if (sa->opening == nullptr) {  // it was up
+      if (outside_.now() - sa->since >= long_life) failures_ = 0;
+      else if (why.what != trouble::closed_by_us) ++failures_;
+      if (why.what != trouble::closed_by_us) remember_failure(*sa, why);
+      // What comes up when a packet wants it waits for the next one.
+      if (profile_->ike().start == start_mode::on_demand) wanted_ = false;
     }
   }
   if (!attempting_ && wanted_) attempt_later();
 }
 
 void tunnel::expired(const ike_sa_pointer& sa, const child_pointer& pair, bool hard) {
-  if (!hard) {
-    spawn(outside_, renew_child(sa, pair, false));
-    return;
-  }
+  if (!hard) return go(renew_child(pair, false));
   spawn(outside_, delete_child(sa, pair, failed(trouble::none, "its lifetime ended")));
 }
 
@@ -274,7 +326,7 @@ void tunnel::children_lost() {
     if (!sa->up()) continue;
     for (const auto& pair : std::vector(sa->children))
       spawn(outside_, delete_child(sa, pair, failed(trouble::data_plane, "the data plane started anew")));
-    spawn(outside_, make_missing_children(sa));
+    make_missing_later(sa, std::chrono::milliseconds(100));
   }
 }
 

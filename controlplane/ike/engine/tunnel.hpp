@@ -42,8 +42,9 @@ class tunnel {
   void peer_moved(const ike_sa_pointer& sa, const sa_endpoint& remote);
   // The data plane lost its SAs.
   void children_lost();
-  // A responder's attempt that failed before there was an IKE SA that is up.
+  // An attempt that failed before there was an IKE SA that is up; also of the peer's.
   void refused(const negotiation_record& record);
+  void warned(const failed_step& why);
 
   // ---- for people ----
   [[nodiscard]] const tunnel_profile& profile() const { return *profile_; }
@@ -51,6 +52,7 @@ class tunnel {
   [[nodiscard]] ike_sa_pointer current() const;  // the one that is up and newest; nullptr: down
   [[nodiscard]] const std::vector<ike_sa_pointer>& sas() const { return sas_; }
   [[nodiscard]] bool child_is_up(std::size_t index) const;
+  [[nodiscard]] bool carries(std::size_t index) const;  // a pair whose outbound SA is installed
   [[nodiscard]] const std::optional<negotiation_record>& last_failure() const { return failure_; }
   [[nodiscard]] unsigned failures_in_a_row() const { return failures_; }
   [[nodiscard]] std::chrono::system_clock::time_point since() const { return since_; }  // up or down
@@ -66,18 +68,30 @@ class tunnel {
   void attempt_later();
   void remember_failure(const ike_sa& sa, const failed_step& why);
   void warn(failed_step why);
+  // Starts one of the coroutines below, unless the tunnel is gone by the time that it would begin.
+  void go(asio::awaitable<void> work);
   void unwarn(trouble what, const std::string& path);
 
   void keep(const ike_sa_pointer& sa);  // its timers
   void keep_mapping(const ike_sa_pointer& sa);
   [[nodiscard]] timer_clock::duration retry_pause();
-  void keep_child(const ike_sa_pointer& sa, const child_pointer& pair);
+  void keep_child(const child_pointer& pair);
+  void probe_later(const child_pointer& pair);
+  struct missing_child {
+    std::size_t index = 0;
+    std::optional<std::uint16_t> worker;
+  };
+  [[nodiscard]] std::optional<missing_child> next_missing(const ike_sa& sa, const std::vector<std::string>& tried) const;
   [[nodiscard]] asio::awaitable<void> make_missing_children(ike_sa_pointer sa);
-  [[nodiscard]] asio::awaitable<void> renew_child(ike_sa_pointer sa, child_pointer pair, bool probe);
+  void make_missing_later(const ike_sa_pointer& sa, timer_clock::duration pause);
+  [[nodiscard]] ike_sa_pointer holder(const child_pointer& pair) const;
+  [[nodiscard]] asio::awaitable<void> renew_child(child_pointer pair, bool probe);
   [[nodiscard]] asio::awaitable<void> renew_ike(ike_sa_pointer sa);
   [[nodiscard]] asio::awaitable<void> check_liveness(ike_sa_pointer sa);
   void remove_doubles(const ike_sa_pointer& newest, bool initial_contact);
+  void remove_superseded();
   void remove_double_children(const ike_sa_pointer& sa, const child_pointer& newest);
+  static void note_legacy(const ike_sa_pointer& sa, const std::string& words, const std::string& of);
   [[nodiscard]] timer_clock::duration jittered(std::uint64_t seconds);  // 90 to 100 %
 
   environment& outside_;
@@ -85,9 +99,9 @@ class tunnel {
   profile_pointer profile_;
   std::vector<ike_sa_pointer> sas_;
   bool wanted_ = false, attempting_ = false;
-  unsigned failures_ = 0;
-  timer retry_timer_;
-  std::vector<std::size_t> making_;  // children that are being made
+  unsigned failures_ = 0;  // of our own attempts, and of IKE SAs that did not live long
+  timer retry_timer_, superseded_timer_;
+  std::vector<std::string> making_;  // children that are being made
   unsigned child_failures_ = 0;
   std::optional<negotiation_record> failure_;
   std::vector<failed_step> warnings_;

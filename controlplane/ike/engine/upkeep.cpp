@@ -17,6 +17,7 @@ constexpr auto keepalive = 20s;  // RFC 3948 4
 constexpr auto probe_after = 20s, probe_spread = 20s;
 constexpr auto retry_after = 5s;
 constexpr auto tick = 1s;
+constexpr auto courtesy = 5s;  // for the peer, should it make what is new
 
 }  // namespace
 
@@ -31,15 +32,17 @@ void tunnel::keep(const ike_sa_pointer& sa) {
   const std::weak_ptr weak = sa;
   if (settings.lifetime_seconds != 0)
     sa->rekey_timer.set(outside_.clock(), now + jittered(settings.lifetime_seconds), [this, weak] {
-      if (const auto here = weak.lock(); here && here->up()) spawn(outside_, renew_ike(here));
+      if (const auto here = weak.lock(); here && here->up()) go(renew_ike(here));
     });
-  if (settings.reauthenticate_seconds != 0 && sa->initiator)
-    sa->reauthentication_timer.set(outside_.clock(), now + jittered(settings.reauthenticate_seconds), [this, weak] {
-      if (const auto here = weak.lock(); here && here->up()) reauthenticate();
-    });
+  // A rekey proves nothing: the time counts from IKE_AUTH.
+  if (settings.reauthenticate_seconds != 0 && sa->began)
+    sa->reauthentication_timer.set(
+        outside_.clock(), std::max(now, sa->authenticated + jittered(settings.reauthenticate_seconds)), [this, weak] {
+          if (const auto here = weak.lock(); here && here->up()) reauthenticate();
+        });
   if (settings.liveness_seconds != 0)
     sa->liveness_timer.set(outside_.clock(), now + jittered(settings.liveness_seconds), [this, weak] {
-      if (const auto here = weak.lock(); here && here->up()) spawn(outside_, check_liveness(here));
+      if (const auto here = weak.lock(); here && here->up()) go(check_liveness(here));
     });
   if (sa->nat_here) keep_mapping(sa);
 }
@@ -53,53 +56,77 @@ void tunnel::keep_mapping(const ike_sa_pointer& sa) {
   });
 }
 
-void tunnel::keep_child(const ike_sa_pointer& sa, const child_pointer& pair) {
+void tunnel::keep_child(const child_pointer& pair) {
   const auto& settings = pair->settings(*profile_);
-  const std::weak_ptr<ike_sa> weak = sa;
-  const std::weak_ptr<child> weak_pair = pair;
-  const auto lived = outside_.now() - pair->since;
+  const std::weak_ptr<child> weak = pair;
+  const auto now = outside_.now();
   if (settings.soft.seconds != 0)
-    pair->rekey_timer.set(outside_.clock(), outside_.now() + jittered(settings.soft.seconds) - lived,
-                          [this, weak, weak_pair] {
-                            const auto here = weak.lock();
-                            const auto one = weak_pair.lock();
-                            if (here && one) spawn(outside_, renew_child(here, one, false));
-                          });
+    pair->rekey_timer.set(outside_.clock(), now + jittered(settings.soft.seconds), [this, weak] {
+      if (const auto one = weak.lock()) go(renew_child(one, false));
+    });
   if (settings.hard.seconds != 0)
-    pair->expiry_timer.set(outside_.clock(), outside_.now() + std::chrono::seconds(settings.hard.seconds) - lived,
-                           [this, weak, weak_pair] {
-                             const auto here = weak.lock();
-                             const auto one = weak_pair.lock();
-                             if (here && one) expired(here, one, true);
-                           });
-  const bool wants_exchange = std::ranges::any_of(settings.esp.front().transforms, [](const auto& part) {
-    return part.type == transform_type::key_exchange && part.id != transform_id::ke_none;
-  });
-  if (!wants_exchange || pair->key_exchange != transform_id::ke_none || lived > tick) return;
+    pair->expiry_timer.set(outside_.clock(), now + std::chrono::seconds(settings.hard.seconds), [this, weak] {
+      const auto one = weak.lock();
+      if (const auto here = one ? holder(one) : nullptr) expired(here, one, true);
+    });
+  if (pair->of_ike_auth) probe_later(pair);
+}
+
+// Without a key exchange of our own it is tried too: the peer may want one.
+void tunnel::probe_later(const child_pointer& pair) {
   // The one who made it tries; the other one does if nothing came.
   const auto when =
       probe_after + (pair->ours ? 0s : probe_spread) + std::chrono::milliseconds(outside_.random_number() % 10'000);
-  pair->probe_timer.set(outside_.clock(), outside_.now() + when, [this, weak, weak_pair] {
-    const auto here = weak.lock();
-    const auto one = weak_pair.lock();
-    if (here && one && one->state == child_state::up) spawn(outside_, renew_child(here, one, true));
+  pair->probe_timer.set(outside_.clock(), outside_.now() + when, [this, weak = std::weak_ptr(pair)] {
+    if (const auto one = weak.lock(); one && one->state == child_state::up) go(renew_child(one, true));
+  });
+}
+
+// A child, or one of a worker, that this IKE SA has not and nobody is making.
+std::optional<tunnel::missing_child> tunnel::next_missing(const ike_sa& sa, const std::vector<std::string>& tried) const {
+  const auto there = [&](std::size_t index, std::optional<std::uint16_t> worker) {
+    return std::ranges::any_of(sa.children, [&](const auto& pair) {
+      const bool up = pair->state == child_state::up || pair->state == child_state::rekeying;
+      return up && pair->index == index && (!worker || pair->worker == worker);
+    });
+  };
+  const auto& all = profile_->settings.children;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (std::ranges::contains(tried, all[i].name) || std::ranges::contains(making_, all[i].name)) continue;
+    if (!there(i, std::nullopt)) return missing_child{i, std::nullopt};
+    const bool grouped = std::ranges::any_of(
+        sa.children, [i](const auto& pair) { return pair->index == i && pair->per_resource; });
+    if (!grouped || sa.no_more_queues) continue;
+    for (unsigned worker = 0; worker < outside_.workers(); ++worker)
+      if (!there(i, static_cast<std::uint16_t>(worker))) return missing_child{i, static_cast<std::uint16_t>(worker)};
+  }
+  return std::nullopt;
+}
+
+void tunnel::make_missing_later(const ike_sa_pointer& sa, timer_clock::duration pause) {
+  sa->opening_timer.set(outside_.clock(), outside_.now() + pause, [this, weak = std::weak_ptr(sa)] {
+    if (const auto here = weak.lock(); here && here->up()) go(make_missing_children(here));
   });
 }
 
 asio::awaitable<void> tunnel::make_missing_children(ike_sa_pointer sa) {
   const std::weak_ptr<bool> alive = alive_;
-  for (std::size_t i = 0; i < profile_->settings.children.size(); ++i) {
-    if (child_is_up(i) || std::ranges::contains(making_, i)) continue;
-    making_.push_back(i);
-    const auto why = co_await create_child(sa, i, nullptr);
+  std::vector<std::string> tried;
+  while (const auto missing = sa->up() ? next_missing(*sa, tried) : std::nullopt) {
+    const auto name = profile_->settings.children[missing->index].name;
+    making_.push_back(name);
+    const auto why = co_await create_child(sa, missing->index, nullptr, missing->worker);
     if (alive.expired()) co_return;
-    std::erase(making_, i);
+    std::erase(making_, name);
     if (!why) continue;
-    if (!sa->up()) co_return;
-    warn(*why);
-    sa->opening_timer.set(outside_.clock(), outside_.now() + retry_pause(), [this, weak = std::weak_ptr(sa)] {
-      if (const auto here = weak.lock(); here && here->up()) spawn(outside_, make_missing_children(here));
-    });
+    // RFC 9611: with what is there it works as well.
+    if (missing->worker && (why->notify == notify::ts_max_queue || why->notify == notify::no_additional_sas)) {
+      sa->no_more_queues = true;
+      continue;
+    }
+    tried.push_back(name);
+    if (why->notify != notify::temporary_failure && why->what != trouble::closed_by_us) warn(*why);
+    if (sa->up()) make_missing_later(sa, retry_pause());
   }
 }
 
@@ -109,30 +136,30 @@ timer_clock::duration tunnel::retry_pause() {
   return pause * (75 + static_cast<long>(outside_.random_number() % 51)) / 100;
 }
 
-asio::awaitable<void> tunnel::renew_child(ike_sa_pointer sa, child_pointer pair, bool probe) {
+asio::awaitable<void> tunnel::renew_child(child_pointer pair, bool probe) {
   const std::weak_ptr<bool> alive = alive_;
-  if (pair->state != child_state::up) co_return;
+  const auto sa = holder(pair);
+  if (!sa || pair->state != child_state::up || pair->index == child::not_configured) co_return;
   const auto why = co_await create_child(sa, pair->index, pair);
   if (alive.expired()) co_return;
   if (!why) {
     ++counts_.child_rekeys;
     co_return;
   }
-  if (pair->state == child_state::gone || !sa->up()) co_return;
+  const auto here = holder(pair);
+  if (!here || !here->up() || pair->state != child_state::up) co_return;
   if (why->notify == notify::child_sa_not_found) {
     // RFC 7296 2.25.1: the peer has lost it.
-    co_await delete_child(sa, pair, failed(trouble::closed_by_peer, "the peer does not know it any more"));
+    co_await delete_child(here, pair, failed(trouble::closed_by_peer, "the peer does not know it any more"));
     co_return;
   }
-  if (why->what != trouble::closed_by_us && why->notify != notify::temporary_failure) warn(*why);
-  if (probe && why->notify != notify::temporary_failure) co_return;
+  const bool busy = why->notify == notify::temporary_failure || why->what == trouble::closed_by_us;
+  if (!busy) warn(*why);
+  if (probe && !busy) co_return;
   // The old one goes on until its hard limit; until then it is tried again.
-  pair->rekey_timer.set(outside_.clock(), outside_.now() + jittered(10),
-                        [this, weak = std::weak_ptr(sa), weak_pair = std::weak_ptr(pair), probe] {
-                          const auto here = weak.lock();
-                          const auto one = weak_pair.lock();
-                          if (here && one) spawn(outside_, renew_child(here, one, probe));
-                        });
+  pair->rekey_timer.set(outside_.clock(), outside_.now() + jittered(10), [this, weak = std::weak_ptr(pair), probe] {
+    if (const auto one = weak.lock()) go(renew_child(one, probe));
+  });
 }
 
 asio::awaitable<void> tunnel::renew_ike(ike_sa_pointer sa) {
@@ -144,18 +171,19 @@ asio::awaitable<void> tunnel::renew_ike(ike_sa_pointer sa) {
   if (why->notify != notify::temporary_failure) warn(*why);
   sa->rekey_timer.set(outside_.clock(), outside_.now() + jittered(why->notify == notify::temporary_failure ? 2 : 30),
                       [this, weak = std::weak_ptr(sa)] {
-                        if (const auto here = weak.lock(); here && here->up()) spawn(outside_, renew_ike(here));
+                        if (const auto here = weak.lock(); here && here->up()) go(renew_ike(here));
                       });
 }
 
 void tunnel::rekey_child(std::size_t index) {
-  for (const auto& sa : sas_)
-    for (const auto& pair : std::vector(sa->children))
-      if (pair->index == index && pair->state == child_state::up) return spawn(outside_, renew_child(sa, pair, true));
+  const auto sa = current();
+  if (!sa) return;
+  for (const auto& pair : std::vector(sa->children))
+    if (pair->index == index && pair->state == child_state::up) go(renew_child(pair, false));
 }
 
 void tunnel::rekey_ike() {
-  if (const auto sa = current()) spawn(outside_, renew_ike(sa));
+  if (const auto sa = current()) go(renew_ike(sa));
 }
 
 // Make before break: the new IKE SA with new children first, then the old one goes (remove_doubles()).
@@ -188,14 +216,14 @@ asio::awaitable<void> tunnel::check_liveness(ike_sa_pointer sa) {
     silent = {};
   }
   sa->liveness_timer.set(outside_.clock(), outside_.now() + (limit - silent) + tick, [this, weak = std::weak_ptr(sa)] {
-    if (const auto here = weak.lock(); here && here->up()) spawn(outside_, check_liveness(here));
+    if (const auto here = weak.lock(); here && here->up()) go(check_liveness(here));
   });
 }
 
 // MOBIKE: when our address to the peer is another one now, the IKE SA's initiator moves it.
 void tunnel::check_path() {
   const auto sa = current();
-  if (!sa || !sa->mobike || !sa->initiator || profile_->settings.local.family != ip_family::none) return;
+  if (!sa || !sa->mobike || !sa->began || profile_->settings.local.family != ip_family::none) return;
   const auto source = outside_.source_for(sa->path().remote.address);
   if (!source || *source == sa->path().local.address) return;
   auto path = sa->path();
@@ -210,8 +238,10 @@ void tunnel::use_profile(profile_pointer profile) {
   const auto& after = profile->settings.children;
   for (const auto& sa : sas_) {
     for (const auto& pair : std::vector(sa->children)) {
+      if (pair->index == child::not_configured) continue;
       const auto found = std::ranges::find(after, before[pair->index].name, &child_settings::name);
       if (found == after.end()) {
+        pair->index = child::not_configured;
         spawn(outside_, delete_child(sa, pair, failed(trouble::closed_by_us, "it is not configured any more")));
         continue;
       }
@@ -220,6 +250,9 @@ void tunnel::use_profile(profile_pointer profile) {
     sa->profile = profile;
   }
   profile_ = std::move(profile);
+  // What is new in it is made.
+  if (const auto sa = current(); sa && (wanted_ || profile_->ike().start == start_mode::always))
+    make_missing_later(sa, sa->initiator ? timer_clock::duration(0) : timer_clock::duration(courtesy));
 }
 
 }  // namespace trunkgate::ike

@@ -62,7 +62,8 @@ asio::awaitable<std::expected<proof, failed_step>> prove_ourselves(ike_sa_pointe
 }
 
 void add_notifies(payloads& to, const ike_sa& sa) {
-  to.push_back(note(notify::initial_contact));
+  if (sa.owner->first_contact(sa)) to.push_back(note(notify::initial_contact));
+  to.push_back(window_size());
   if (sa.profile->ike().mobike) to.push_back(note(notify::mobike_supported));
 }
 
@@ -92,8 +93,16 @@ asio::awaitable<outcome> take_first_child(ike_sa_pointer sa, const child_request
   }
   auto pair = co_await install_child(sa, *agreed, from, nullptr);
   if (!pair) co_return pair.error();
-  sa->owner.child_up(sa, *pair);
+  sa->owner->child_up(sa, *pair);
   co_return std::nullopt;
+}
+
+// An exchange of its own, because what it is about is a response (RFC 7296 2.21.2).
+asio::awaitable<void> reject_responder(ike_sa_pointer sa, failed_step why) {
+  (void)co_await sa->messages->request(exchange_type::informational,
+                                       {note(notify::authentication_failed),
+                                        delete_payload{.protocol = protocol_id::ike, .spis = {}}});
+  close_ike_sa(sa, std::move(why));
 }
 
 failed_step refused_us(const notify_payload& error) {
@@ -121,7 +130,7 @@ asio::awaitable<outcome> initiate_auth(ike_sa_pointer sa, std::optional<std::siz
                                .we_initiated = true,
                                .shared = {}};
   std::optional<child_request> wanted;
-  if (first) wanted = ask_for_child(*sa, *first, nullptr, key_exchanges::left_out, proved->content);
+  if (first) wanted = ask_for_child(*sa, *first, nullptr, std::nullopt, key_exchanges::left_out, proved->content);
   auto end = co_await sa->messages->request(exchange_type::ike_auth, std::move(proved->content));
   const auto give_up = [&](failed_step why) {
     if (wanted) sa->outside.sink().release_spi(wanted->inbound_spi);
@@ -133,15 +142,23 @@ asio::awaitable<outcome> initiate_auth(ike_sa_pointer sa, std::optional<std::siz
   // An error beside AUTH concerns the child alone (RFC 7296 1.2, 2.21.2).
   if (const auto* error = find_error(answer.content); error != nullptr && !find<authentication_payload>(answer.content))
     co_return give_up(refused_us(*error));
-  if (auto why = co_await check_answer(sa, answer, std::move(proved->mixed))) {
+  auto doubt = co_await check_answer(sa, answer, std::move(proved->mixed));
+  if (!doubt && sa->state != ike_state::opening)
+    doubt = failed(trouble::closed_by_us, "the IKE SA was closed meanwhile");
+  if (doubt) {
     // RFC 7296 2.21.2: the responder thinks that it is up, and is told that it is not.
-    co_return give_up(*why);
+    if (sa->state == ike_state::opening) {
+      sa->state = ike_state::deleting;
+      spawn(sa->outside, reject_responder(sa, *doubt));
+    }
+    co_return give_up(*doubt);
   }
   add_step(*sa, "IKE_AUTH", true, who(*sa), end);
   sa->state = ike_state::up;
-  sa->since = sa->outside.now();
+  sa->since = sa->authenticated = sa->outside.now();
+  sa->messages->listen();
   sa->opening->request.clear();
-  sa->owner.established(sa, find_notify(answer.content, notify::initial_contact) != nullptr);
+  sa->owner->established(sa, find_notify(answer.content, notify::initial_contact) != nullptr);
   outcome child_trouble;
   if (wanted) {
     child_trouble = co_await take_first_child(sa, *wanted, answer, from);
@@ -158,15 +175,8 @@ asio::awaitable<outcome> open_ike_sa(ike_sa_pointer sa, std::optional<std::size_
   auto why = co_await initiate_sa_init(sa);
   if (!why) why = co_await initiate_intermediate(sa);
   if (!why && sa->profile->ike().childless && sa->opening->childless_allowed) first = std::nullopt;
-  if (!why) {
-    why = co_await initiate_auth(sa, first);
-    if (why && !sa->up() && why->what == trouble::peer_not_authentic && sa->state == ike_state::opening) {
-      // The responder believes that it is up: it is told, without waiting for what it says to that.
-      spawn(sa->outside, delete_ike_sa(sa, *why));
-      co_return why;
-    }
-  }
-  if (why && !sa->up()) close_ike_sa(sa, *why);
+  if (!why) why = co_await initiate_auth(sa, first);
+  if (why && sa->state == ike_state::opening) close_ike_sa(sa, *why);
   co_return why;
 }
 

@@ -64,7 +64,7 @@ asio::awaitable<outcome> check_initiator(ike_sa_pointer sa, const incoming& requ
     co_return failed(trouble::protocol_error, "the peer's IKE_AUTH lacks ID or AUTH", {}, notify::invalid_syntax);
   const auto* wanted = find_id(request.content, false);
   sa->record.peer_id = to_string(claimed->id);
-  auto chosen = choose_tunnel(sa->owner.candidates(request.path), *sa, claimed->id, wanted);
+  auto chosen = choose_tunnel(sa->owner->candidates(request.path), *sa, claimed->id, wanted);
   if (!chosen)
     co_return failed(trouble::unknown_peer,
                      "the peer says it is " + to_string(claimed->id) +
@@ -118,40 +118,45 @@ void refuse(const ike_sa_pointer& sa, const incoming& request, failed_step why) 
 }  // namespace
 
 asio::awaitable<void> answer_auth(ike_sa_pointer sa, incoming request) {
-  if (sa->state != ike_state::opening || !sa->opening->additional.empty()) {
+  if (sa->initiator || sa->state != ike_state::opening || !sa->opening->additional.empty()) {
     sa->messages->respond(request, {note(notify::invalid_syntax)});
     co_return;
   }
   ppk_state ppk;
-  if (auto why = co_await check_initiator(sa, request, ppk)) co_return refuse(sa, request, std::move(*why));
+  auto refused = co_await check_initiator(sa, request, ppk);
+  if (sa->state != ike_state::opening) co_return;  // closed meanwhile
+  if (refused) co_return refuse(sa, request, std::move(*refused));
   const auto own = own_identity(*sa);
   auto auth = co_await make_auth(sa, signed_octets(*sa, false, own, sa->keys.pr, request.head.message_id));
+  if (sa->state != ike_state::opening) co_return;
   if (!auth)
-    co_return refuse(sa, request,
-                     failed(trouble::own_key, auth.error().reason, sa->profile->ike().psk ? "psk" : "local.key"));
-  if (sa->state != ike_state::opening) co_return;  // closed meanwhile
+    co_return refuse(
+        sa, request,
+        failed(trouble::own_key, auth.error().reason, sa->profile->ike().private_key ? "local.key" : "psk"));
 
   payloads answer{id_of{.initiator = false, .id = own}};
   if (sa->profile->ike().private_key) add_certificates(answer, *sa->profile);
   answer.push_back(std::move(*auth));
   sa->mobike = sa->profile->ike().mobike && find_notify(request.content, notify::mobike_supported) != nullptr;
+  answer.push_back(window_size());
   if (sa->mobike) answer.push_back(note(notify::mobike_supported));
   if (ppk.used) answer.push_back(note(notify::ppk_identity));
   sa->messages->set_path(request.path);  // the NAT port, from here on
   sa->state = ike_state::up;
-  sa->since = sa->outside.now();
+  sa->since = sa->authenticated = sa->outside.now();
   sa->opening_timer.cancel();
   add_step(*sa, "IKE_AUTH", true, "the peer is " + (sa->peer ? sa->peer->subject : sa->record.peer_id));
   const bool contact = find_notify(request.content, notify::initial_contact) != nullptr;
   child_pointer made;
   auto why = co_await first_child(sa, request, answer, made);
+  if (!sa->up()) co_return;
   sa->messages->respond(request, answer);
   if (find<sa_payload>(request.content) != nullptr)
     add_step(*sa, "CHILD_SA", !why, why ? why->text : sa->record.offers.back().chosen);
   if (why) sa->record.failure = *why;
   sa->opening.reset();
-  sa->owner.established(sa, contact);
-  if (made) sa->owner.child_up(sa, made);
+  sa->owner->established(sa, contact);
+  if (made) sa->owner->child_up(sa, made);
 }
 
 }  // namespace trunkgate::ike

@@ -11,6 +11,11 @@ namespace {
 constexpr std::size_t record_offers_limit = 16;
 // What is under way when an SA is replaced has arrived by then.
 constexpr auto inbound_grace = std::chrono::seconds(5);
+// The peer shows that it has a new pair by what it does next. Should that be lost, we go over by ourselves: by then the
+// answer has reached it, or it has asked again.
+constexpr auto switch_after = std::chrono::seconds(3);
+// Children of one IKE SA, besides those of workers.
+constexpr std::size_t children_limit = 64;
 
 void add_offer(ike_sa& sa, record_offer offer) {
   auto& all = sa.record.offers;
@@ -70,14 +75,22 @@ std::string child_path(const tunnel_profile& profile, std::size_t index) {
 
 // ---- initiator ----
 
-child_request ask_for_child(ike_sa& sa, std::size_t index, child_pointer old, key_exchanges which, payloads& to) {
+child_request ask_for_child(ike_sa& sa, std::size_t index, child_pointer old, std::optional<std::uint16_t> worker,
+                            key_exchanges which, payloads& to) {
   const auto& settings = sa.profile->settings.children[index];
-  child_request out{.index = index, .inbound_spi = sa.outside.sink().reserve_spi(), .offer = {}, .old = std::move(old)};
+  child_request out{.profile = sa.profile,
+                    .index = index,
+                    .inbound_spi = sa.outside.sink().reserve_spi(),
+                    .offer = {},
+                    .old = std::move(old),
+                    .worker = worker};
   out.offer = make_offer(settings.esp, protocol_id::esp, spi_bytes(out.inbound_spi), which);
   to.push_back(out.offer);
   to.push_back(ts_payload{.initiator = true, .selectors = wish(sa, settings, true)});
   to.push_back(ts_payload{.initiator = false, .selectors = wish(sa, settings, false)});
   if (settings.mode == child_mode::transport) to.push_back(note(notify::use_transport_mode));
+  // RFC 9611: there will be more with these selectors, and none of them is a double.
+  if (settings.per_worker && sa.outside.workers() > 1) to.push_back(note(notify::sa_resource_info));
   add_offer(
       sa,
       {.what = "esp " + settings.name, .ours = proposal_words(out.offer), .theirs = {}, .chosen = {}, .differ_in = {}});
@@ -86,8 +99,8 @@ child_request ask_for_child(ike_sa& sa, std::size_t index, child_pointer old, ke
 
 std::expected<agreed_child, failed_step> read_child_answer(ike_sa& sa, const child_request& request,
                                                            const payloads& content) {
-  const auto& settings = sa.profile->settings.children[request.index];
-  const auto path = child_path(*sa.profile, request.index);
+  const auto& settings = request.profile->settings.children[request.index];
+  const auto path = child_path(*request.profile, request.index);
   const auto wrong = [](failed_step why) { return std::unexpected(std::move(why)); };
   if (const auto* error = find_error(content)) {
     const auto said = "the peer answered " + notify::name(error->type) + " for child \"" + settings.name + "\"";
@@ -110,6 +123,7 @@ std::expected<agreed_child, failed_step> read_child_answer(ike_sa& sa, const chi
     return wrong(
         failed(trouble::protocol_error, "the peer chose an ESP proposal that we did not offer", path + ".esp"));
   agreed_child out{
+      .profile = request.profile,
       .index = request.index,
       .chosen = *chosen,
       .choice = *choice,
@@ -117,7 +131,12 @@ std::expected<agreed_child, failed_step> read_child_answer(ike_sa& sa, const chi
       .selectors = {},
       .said = {},
       .inbound_spi = request.inbound_spi,
-      .outbound_spi = static_cast<std::uint32_t>(spi_number(chosen->spi))};
+      .outbound_spi = static_cast<std::uint32_t>(spi_number(chosen->spi)),
+      .per_resource = settings.per_worker && sa.outside.workers() > 1 &&
+                      find_notify(content, notify::sa_resource_info) != nullptr,
+      .worker = request.worker};
+  if (out.outbound_spi < 256)  // RFC 4303 2.1
+    return wrong(failed(trouble::protocol_error, "the peer chose a reserved SPI", path));
   if (out.mode != settings.mode)
     return wrong(failed(trouble::mode_differs, "the peer wants tunnel mode, we want transport mode", path + ".mode"));
   auto local = initiator_ts->selectors, remote = responder_ts->selectors;
@@ -167,6 +186,33 @@ std::vector<candidate> matching(const ike_sa& sa, const std::vector<traffic_sele
   return out;
 }
 
+// Something that was asked for is left out.
+bool is_narrower(const narrowed& agreed, const std::vector<traffic_selector>& local,
+                 const std::vector<traffic_selector>& remote) {
+  const auto all_inside = [](const std::vector<traffic_selector>& wish, const std::vector<traffic_selector>& got) {
+    return std::ranges::all_of(wish, [&](const auto& one) {
+      return std::ranges::any_of(got, [&](const auto& large) {
+        return large.addresses.contains(one.addresses) && (large.protocol == 0 || large.protocol == one.protocol) &&
+               large.first_port <= one.first_port && one.last_port <= large.last_port;
+      });
+    });
+  };
+  return !all_inside(local, agreed.local) || !all_inside(remote, agreed.remote);
+}
+
+// The first child carries what no worker has one for; then each worker gets its own.
+std::optional<std::uint16_t> free_worker(const ike_sa& sa, std::size_t index) {
+  std::vector<unsigned> used(sa.outside.workers());
+  bool first = true;
+  for (const auto& one : sa.children) {
+    if (one->index != index || one->state == child_state::gone) continue;
+    first = false;
+    if (one->worker && *one->worker < used.size()) ++used[*one->worker];
+  }
+  if (first) return std::nullopt;
+  return static_cast<std::uint16_t>(std::ranges::min_element(used) - used.begin());
+}
+
 }  // namespace
 
 std::expected<agreed_child, failed_step> agree_to_child(ike_sa& sa, const payloads& content, key_exchanges which,
@@ -179,6 +225,10 @@ std::expected<agreed_child, failed_step> agree_to_child(ike_sa& sa, const payloa
     return wrong(failed(trouble::protocol_error, "the peer's request lacks SA or traffic selectors", {},
                         notify::invalid_syntax));
   const bool transport = find_notify(content, notify::use_transport_mode) != nullptr;
+  const bool resource = find_notify(content, notify::sa_resource_info) != nullptr;
+  if (!old && sa.children.size() >= children_limit + sa.outside.workers())
+    return wrong(failed(trouble::none, "the peer has as many children as one IKE SA may have", "children",
+                        resource ? notify::ts_max_queue : notify::no_additional_sas));
   const auto fitting = matching(sa, responder_ts->selectors, initiator_ts->selectors, transport, old);
   if (fitting.empty()) {
     add_offer(sa, {.what = "selectors",
@@ -196,8 +246,9 @@ std::expected<agreed_child, failed_step> agree_to_child(ike_sa& sa, const payloa
     if (settings.mode == child_mode::transport && !transport) continue;
     auto chosen = choose(settings.esp, *offer, protocol_id::esp, which);
     const auto choice = chosen ? esp_choice_of(*chosen) : std::nullopt;
-    if (!choice || chosen->spi.size() != 4) continue;
-    agreed_child out{.index = one.index,
+    if (!choice || chosen->spi.size() != 4 || spi_number(chosen->spi) < 256) continue;
+    agreed_child out{.profile = sa.profile,
+                     .index = one.index,
                      .chosen = std::move(*chosen),
                      .choice = *choice,
                      .mode = settings.mode,
@@ -206,6 +257,9 @@ std::expected<agreed_child, failed_step> agree_to_child(ike_sa& sa, const payloa
                      .inbound_spi = sa.outside.sink().reserve_spi(),
                      .outbound_spi = 0};
     out.outbound_spi = static_cast<std::uint32_t>(spi_number(out.chosen.spi));
+    out.narrower = is_narrower(out.selectors, responder_ts->selectors, initiator_ts->selectors);
+    out.per_resource = resource && settings.per_worker && sa.outside.workers() > 1;
+    if (out.per_resource) out.worker = old ? old->worker : free_worker(sa, one.index);
     if (settings.mode == child_mode::transport && (sa.nat_here || sa.nat_there)) {
       out.said.local.front().addresses = responder_ts->selectors.front().addresses;
       out.said.remote.front().addresses = initiator_ts->selectors.front().addresses;
@@ -245,6 +299,9 @@ void answer_child(const ike_sa& sa, const agreed_child& agreed, payloads& to) {
   to.push_back(ts_payload{.initiator = true, .selectors = agreed.said.remote});
   to.push_back(ts_payload{.initiator = false, .selectors = agreed.said.local});
   if (agreed.mode == child_mode::transport) to.push_back(note(notify::use_transport_mode));
+  // RFC 7296 2.9: by another child, or a less specific request, the peer may have the rest.
+  if (agreed.narrower) to.push_back(note(notify::additional_ts_possible));
+  if (agreed.per_resource) to.push_back(note(notify::sa_resource_info));
 }
 
 // ---- both ----
@@ -253,9 +310,9 @@ namespace {
 
 std::unique_ptr<child_sa> sink_record(const ike_sa& sa, const agreed_child& agreed, child_keys keys,
                                       bool we_initiated) {
-  const auto& settings = sa.profile->settings.children[agreed.index];
+  const auto& settings = agreed.profile->settings.children[agreed.index];
   auto out = std::make_unique<child_sa>();
-  out->tunnel = &sa.profile->settings;
+  out->tunnel = &agreed.profile->settings;
   out->child = &settings;
   out->inbound_spi = agreed.inbound_spi;
   out->outbound_spi = agreed.outbound_spi;
@@ -264,6 +321,7 @@ std::unique_ptr<child_sa> sink_record(const ike_sa& sa, const agreed_child& agre
   out->mode = agreed.mode;
   out->path = sa.child_path();
   out->selectors = to_sa_selectors(agreed.selectors);
+  out->worker = agreed.worker;
   out->soft = settings.soft;
   out->soft.seconds = 0;  // our own timers see to it
   out->hard = settings.hard;
@@ -282,14 +340,27 @@ asio::awaitable<std::expected<child_pointer, failed_step>> install_child(ike_sa_
   auto keys = derive_child_keys(sa->suite.prf, sa->keys.d, from.initiator_nonce, from.responder_nonce, from.shared,
                                 agreed.choice.suite);
   auto record = sink_record(*sa, agreed, std::move(keys), from.we_initiated);
-  const bool wait = !from.we_initiated && old != nullptr;
+  const bool wait = !from.we_initiated && (old || sa->owner->carries(*sa, agreed.index));
   auto pair = std::make_shared<child>();
-  pair->index = agreed.index;
+  // The configuration may have changed while we talked.
+  const auto& name = agreed.profile->settings.children[agreed.index].name;
+  const auto& all = sa->profile->settings.children;
+  const auto found = std::ranges::find(all, name, &child_settings::name);
+  if (found == all.end()) {
+    sa->outside.sink().release_spi(agreed.inbound_spi);
+    co_return std::unexpected(failed(trouble::closed_by_us, "it is not configured any more", "children." + name));
+  }
+  pair->index = static_cast<std::size_t>(found - all.begin());
+  pair->of_ike_auth = sa->opening != nullptr;
+  pair->is_rekey = old != nullptr;
+  pair->per_resource = agreed.per_resource;
+  pair->worker = agreed.worker;
   pair->inbound_spi = agreed.inbound_spi;
   pair->outbound_spi = agreed.outbound_spi;
   pair->choice = agreed.choice;
   pair->key_exchange = agreed.chosen.key_exchange();
   pair->mode = agreed.mode;
+  pair->outdated = outdated(agreed.chosen.transforms);
   pair->selectors = agreed.selectors;
   pair->ours = from.we_initiated;
   pair->lowest_nonce = lower_nonce(from);
@@ -300,15 +371,26 @@ asio::awaitable<std::expected<child_pointer, failed_step>> install_child(ike_sa_
     pair->state = child_state::gone;
     std::erase(sa->children, pair);
     sa->outside.sink().release_spi(agreed.inbound_spi);
-    co_return std::unexpected(failed(trouble::data_plane, done.error().reason, child_path(*sa->profile, agreed.index)));
+    co_return std::unexpected(failed(trouble::data_plane, done.error().reason, "children." + name));
   }
-  if (wait) pair->waiting_outbound = std::move(record);
+  if (pair->state == child_state::gone) {  // it was closed while it was being installed
+    (void)co_await sa->outside.sink().remove(agreed.inbound_spi, sa_directions::both);
+    co_return std::unexpected(failed(trouble::closed_by_us, "it was closed meanwhile", "children." + name));
+  }
+  if (!wait) co_return pair;
+  pair->waiting_outbound = std::move(record);
+  pair->waiting_profile = agreed.profile;
+  pair->switch_timer.set(sa->outside.clock(), sa->outside.now() + switch_after,
+                         [sa, weak = std::weak_ptr(pair)] {
+                           if (const auto made = weak.lock()) spawn(sa->outside, switch_outbound(sa, made));
+                         });
   co_return pair;
 }
 
 asio::awaitable<void> switch_outbound(ike_sa_pointer sa, child_pointer pair) {
   pair->switch_timer.cancel();
   const auto record = std::exchange(pair->waiting_outbound, nullptr);
+  const auto pointed_into = std::exchange(pair->waiting_profile, nullptr);
   if (!record || pair->state == child_state::gone) co_return;
   record->path = sa->child_path();
   if (auto done = co_await sa->outside.sink().add(*record, sa_directions::outbound); !done)
@@ -331,13 +413,16 @@ void retire_child(const ike_sa_pointer& sa, const child_pointer& pair, const fai
   pair->switch_timer.cancel();
   pair->probe_timer.cancel();
   pair->waiting_outbound.reset();
+  pair->waiting_profile.reset();
   std::erase(sa->children, pair);
+  if (const auto next = sa->successor.lock()) std::erase(next->children, pair);
   auto& outside = sa->outside;
   const auto spi = pair->inbound_spi;
+  // First the owner: what takes its place must be there before it goes.
+  sa->owner->child_gone(sa, pair, why);
   spawn(outside, remove_from_sink(outside, spi, sa_directions::outbound));
   outside.clock().at(outside.now() + inbound_grace,
                      [&outside, spi] { spawn(outside, remove_from_sink(outside, spi, sa_directions::inbound)); });
-  sa->owner.child_gone(sa, pair, why);
 }
 
 }  // namespace trunkgate::ike

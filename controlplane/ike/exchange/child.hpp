@@ -7,14 +7,16 @@ namespace trunkgate::ike {
 
 // What we asked for, until the answer is there.
 struct child_request {
-  std::size_t index = 0;
+  profile_pointer profile;  // as it was when we asked
+  std::size_t index = 0;    // in that
   std::uint32_t inbound_spi = 0;  // reserved; released by whoever gives up
   sa_payload offer;
   child_pointer old;  // rekeyed by this one
+  std::optional<std::uint16_t> worker;
 };
 // Reserves an SPI and appends SA, TSi, TSr and notifies to `to`.
-[[nodiscard]] child_request ask_for_child(ike_sa& sa, std::size_t index, child_pointer old, key_exchanges which,
-                                          payloads& to);
+[[nodiscard]] child_request ask_for_child(ike_sa& sa, std::size_t index, child_pointer old,
+                                          std::optional<std::uint16_t> worker, key_exchanges which, payloads& to);
 
 // The keys' ingredients. `shared` has the child's own key exchanges, SK(0) first.
 struct child_ingredients {
@@ -24,13 +26,17 @@ struct child_ingredients {
 };
 
 struct agreed_child {
-  std::size_t index = 0;
+  profile_pointer profile;  // as it was when it was agreed on
+  std::size_t index = 0;    // in that
   settled chosen;
   esp_choice choice;
   child_mode mode{};
   narrowed selectors;
   narrowed said;  // the responder's answer: as the peer knows the addresses (RFC 7296 2.23.1)
   std::uint32_t inbound_spi = 0, outbound_spi = 0;
+  bool narrower = false;      // than what was asked for, by our configuration
+  bool per_resource = false;  // RFC 9611, and both sides said so
+  std::optional<std::uint16_t> worker{};
 };
 
 // Initiator: what the responder's SA, TS and notifies say to our request.
@@ -43,8 +49,8 @@ struct agreed_child {
 // Appends what a responder answers: SAr, TSi, TSr, notifies.
 void answer_child(const ike_sa& sa, const agreed_child& agreed, payloads& to);
 
-// Installs the pair: the initiator both directions; a responder to a rekey the inbound one only, the other follows when
-// the peer has shown that it has the new SA (RFC 7296 2.8). Tells the owner.
+// Installs the pair: the initiator both directions; a responder, while another pair carries the packets, the inbound one
+// only: the other follows when the peer has shown that it has the new SA (RFC 7296 2.8), or a moment later.
 [[nodiscard]] asio::awaitable<std::expected<child_pointer, failed_step>> install_child(ike_sa_pointer sa,
                                                                                        const agreed_child& agreed,
                                                                                        const child_ingredients& from,

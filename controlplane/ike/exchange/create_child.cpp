@@ -5,6 +5,8 @@
 //                                                   <--   SK { SA, Nr, [KEr,] TSi, TSr }
 //   then, if it was a rekey:  SK { D(old) }         -->
 //                                                   <--   SK { D(old) }
+#include <algorithm>
+
 #include "controlplane/ike/exchange/child.hpp"
 #include "controlplane/ike/exchange/exchanges.hpp"
 #include "controlplane/ike/exchange/followup.hpp"
@@ -43,19 +45,21 @@ struct asked {
 };
 
 asio::awaitable<std::expected<asked, failed_step>> ask(ike_sa_pointer sa, std::size_t index, child_pointer old,
-                                                       std::uint16_t method) {
+                                                       std::optional<std::uint16_t> worker, std::uint16_t method) {
   asked out;
   out.nonce = random_bytes(sa->outside, nonce_size);
   payloads content;
   if (old)
     content.push_back(notify_payload{
         .type = notify::rekey_sa, .data = {}, .protocol = protocol_id::esp, .spi = spi_bytes(old->inbound_spi)});
-  out.request = ask_for_child(*sa, index, old, key_exchanges::kept, content);
+  out.request = ask_for_child(*sa, index, old, worker, key_exchanges::kept, content);
   content.push_back(nonce_payload{.data = out.nonce});
   if (method != transform_id::ke_none) {
     auto ke = key_exchange_start::make(method);
-    if (!ke)
+    if (!ke) {
+      sa->outside.sink().release_spi(out.request.inbound_spi);
       co_return std::unexpected(failed(trouble::own_key, ke.error().reason, child_path(*sa->profile, index) + ".esp"));
+    }
     content.push_back(
         key_exchange_payload{.method = method, .data = bytes(ke->public_value().begin(), ke->public_value().end())});
     out.ke.emplace(std::move(*ke));
@@ -99,23 +103,33 @@ asio::awaitable<void> settle_rekey(ike_sa_pointer sa, child_pointer old, child_p
   if (old->state != child_state::gone) co_await delete_child(sa, old, failed(trouble::closed_by_us, "rekeyed"));
 }
 
-failed_step refusal_of(const ike_sa& sa, std::size_t index, const notify_payload& error, bool rekey) {
-  const auto path = child_path(*sa.profile, index) + ".esp";
+failed_step refusal_of(const child_request& request, const notify_payload& error) {
+  const auto path = child_path(*request.profile, request.index) + ".esp";
+  const auto& old = request.old;
   if (error.type == notify::invalid_ke_payload)
     return failed(trouble::key_exchange_refused,
                   "the peer asks for " + method_name(method_asked_for(error)) + " as the child's key exchange (PFS)",
                   path, error.type);
-  if (error.type == notify::no_proposal_chosen && rekey)
+  // RFC 7296 1.2: with IKE_AUTH nobody said what key exchange it wants. The rest was agreed on.
+  if (error.type == notify::no_proposal_chosen && old && old->of_ike_auth)
     return failed(trouble::key_exchange_refused,
-                  "the peer took this child with IKE_AUTH and refuses the same with its key exchange (PFS)", path,
-                  error.type);
+                  "the peer took this child with IKE_AUTH and refuses the same with our key exchange (PFS), " +
+                      method_name(first_method(request.profile->settings.children[request.index].esp)),
+                  path, error.type);
   return failed(trouble::none, {}, {}, error.type);
 }
 
-asio::awaitable<outcome> create(ike_sa_pointer sa, std::size_t index, child_pointer old) {
-  auto method = first_method(sa->profile->settings.children[index].esp);
+asio::awaitable<outcome> create(ike_sa_pointer sa, std::string name, child_pointer old,
+                                std::optional<std::uint16_t> worker) {
+  auto method = transform_id::ke_none;
   for (int round = 0; round < 2; ++round) {
-    auto from = co_await ask(sa, index, old, method);
+    // The configuration may have changed meanwhile.
+    const auto& all = sa->profile->settings.children;
+    const auto here = std::ranges::find(all, name, &child_settings::name);
+    if (here == all.end() || (round != 0 && !sa->up()))
+      co_return failed(trouble::closed_by_us, "it was closed or changed meanwhile");
+    if (round == 0) method = first_method(here->esp);
+    auto from = co_await ask(sa, static_cast<std::size_t>(here - all.begin()), old, worker, method);
     if (!from) co_return from.error();
     const auto spi = from->request.inbound_spi;
     const auto give_up = [&](failed_step why) {
@@ -134,7 +148,7 @@ asio::awaitable<outcome> create(ike_sa_pointer sa, std::size_t index, child_poin
       }
     }
     if (error != nullptr)
-      if (auto why = refusal_of(*sa, index, *error, old != nullptr); why.what != trouble::none) co_return give_up(why);
+      if (auto why = refusal_of(from->request, *error); why.what != trouble::none) co_return give_up(why);
     const auto took = from->end.took;
     const auto sent = from->end.sent;
     auto made = co_await finish(sa, std::move(*from));
@@ -143,10 +157,10 @@ asio::awaitable<outcome> create(ike_sa_pointer sa, std::size_t index, child_poin
       add_step(*sa, "CREATE_CHILD_SA", false, made.error().text);
       co_return made.error();
     }
-    add_step(*sa, "CREATE_CHILD_SA", true, std::string(old ? "rekeyed " : "made ") + child_path(*sa->profile, index));
+    add_step(*sa, "CREATE_CHILD_SA", true, std::string(old ? "rekeyed " : "made ") + "children." + name);
     sa->record.steps.back().took = std::chrono::duration_cast<std::chrono::milliseconds>(took);
     sa->record.steps.back().sent = sent;
-    sa->owner.child_up(sa, *made);
+    sa->owner->child_up(sa, *made);
     if (old) co_await settle_rekey(sa, old, *made);
     co_return std::nullopt;
   }
@@ -155,12 +169,14 @@ asio::awaitable<outcome> create(ike_sa_pointer sa, std::size_t index, child_poin
 
 }  // namespace
 
-asio::awaitable<outcome> create_child(ike_sa_pointer sa, std::size_t index, child_pointer old) {
-  if (!sa->up() || sa->rekeying) co_return failed(trouble::closed_by_us, "the IKE SA is being replaced");
+asio::awaitable<outcome> create_child(ike_sa_pointer sa, std::size_t index, child_pointer old,
+                                      std::optional<std::uint16_t> worker) {
+  if (!sa->up() || sa->rekeying || sa->predecessor.lock() || index >= sa->profile->settings.children.size())
+    co_return failed(trouble::closed_by_us, "the IKE SA is being replaced", {}, notify::temporary_failure);
   if (old && old->state != child_state::up) co_return failed(trouble::closed_by_us, "the child is being replaced");
   if (old) old->state = child_state::rekeying;
   ++sa->child_exchanges;
-  auto why = co_await create(sa, index, old);
+  auto why = co_await create(sa, sa->profile->settings.children[index].name, old, old ? old->worker : worker);
   --sa->child_exchanges;
   // RFC 7296 2.8: when nothing came of it the old one goes on.
   if (old && old->state == child_state::rekeying) old->state = child_state::up;
@@ -173,6 +189,7 @@ namespace {
 
 // Why a request can't be served at this moment (RFC 7296 2.25); 0: it can.
 std::uint16_t not_now(const ike_sa& sa, const notify_payload* rekeys, child_pointer& old) {
+  if (sa.state == ike_state::opening) return notify::invalid_syntax;
   if (sa.state != ike_state::up || sa.rekeying) return notify::temporary_failure;
   if (rekeys == nullptr) return 0;
   old = rekeys->spi.size() == 4 ? sa.find_outbound(static_cast<std::uint32_t>(spi_number(rekeys->spi))) : nullptr;
@@ -181,21 +198,23 @@ std::uint16_t not_now(const ike_sa& sa, const notify_payload* rekeys, child_poin
   return 0;
 }
 
-asio::awaitable<void> install_agreed(ike_sa_pointer sa, agreed_child agreed, child_ingredients from,
-                                     child_pointer old) {
+// What is to be answered if it could not be installed; 0: it is.
+asio::awaitable<std::uint16_t> install_agreed(ike_sa_pointer sa, agreed_child agreed, child_ingredients from,
+                                              child_pointer old) {
+  const auto name = child_path(*agreed.profile, agreed.index);
   auto pair = co_await install_child(sa, agreed, from, old);
-  if (!pair) co_return;
-  if (old) {
-    old->rival = *pair;
-    // The initiator says with its delete that it has the new one; should that be lost, we go over by ourselves.
-    auto& timer_of = (*pair)->switch_timer;
-    timer_of.set(sa->outside.clock(), sa->outside.now() + std::chrono::seconds(3),
-                 [sa, made = *pair] { spawn(sa->outside, switch_outbound(sa, made)); });
+  if (!pair) {
+    add_step(*sa, "CREATE_CHILD_SA", false, name + ": " + pair.error().text);
+    sa->owner->warned(sa, pair.error());
+    co_return notify::no_additional_sas;
   }
-  add_step(*sa, "CREATE_CHILD_SA", true,
-           std::string(old ? "the peer rekeyed " : "the peer made ") + child_path(*sa->profile, agreed.index));
-  sa->owner.child_up(sa, *pair);
+  if (old) old->rival = *pair;
+  add_step(*sa, "CREATE_CHILD_SA", true, (old ? "the peer rekeyed " : "the peer made ") + name);
+  sa->owner->child_up(sa, *pair);
+  co_return std::uint16_t{0};
 }
+
+asio::awaitable<std::uint16_t> refuse_followup() { co_return notify::temporary_failure; }
 
 struct own_part {
   bytes nonce;
@@ -235,8 +254,13 @@ asio::awaitable<void> answer_new_child(ike_sa_pointer sa, incoming request) {
   if (nonce == nullptr) co_return refuse(note(notify::invalid_syntax));
   auto agreed = agree_to_child(*sa, request.content, key_exchanges::kept, old);
   if (!agreed) {
-    add_step(*sa, "CREATE_CHILD_SA", false, agreed.error().text);
-    co_return refuse(note(agreed.error().notify));
+    auto why = std::move(agreed.error());
+    if (why.what == trouble::no_common_child_proposal && old && old->of_ike_auth)
+      why.what = trouble::key_exchange_refused;
+    add_step(*sa, "CREATE_CHILD_SA", false, why.text);
+    refuse(note(why.notify));
+    sa->owner->warned(sa, why);
+    co_return;
   }
   auto own = answer_exchange(*sa, *agreed, request.content);
   if (!own) {
@@ -257,8 +281,16 @@ asio::awaitable<void> answer_new_child(ike_sa_pointer sa, incoming request) {
     auto wanted = std::make_unique<pending_followup>();
     wanted->left = std::move(left);
     wanted->shared = std::move(from.shared);
+    wanted->give_up = [&outside = sa->outside, spi = agreed->inbound_spi] { outside.sink().release_spi(spi); };
     wanted->finish = [sa = sa.get(), agreed = *agreed, old, first = from.initiator_nonce,
-                      second = from.responder_nonce](std::vector<secret> shared) {
+                      second = from.responder_nonce](std::vector<secret> shared) -> asio::awaitable<std::uint16_t> {
+      // RFC 7296 2.25: what was free when it was asked for may be under way elsewhere by now.
+      const bool busy = !sa->up() || sa->rekeying ||
+                        (old && (old->state == child_state::deleting || old->state == child_state::gone));
+      if (busy) {
+        sa->outside.sink().release_spi(agreed.inbound_spi);
+        return refuse_followup();
+      }
       return install_agreed(
           sa->shared_from_this(), agreed,
           {.initiator_nonce = first, .responder_nonce = second, .we_initiated = false, .shared = std::move(shared)},
@@ -269,7 +301,8 @@ asio::awaitable<void> answer_new_child(ike_sa_pointer sa, incoming request) {
     co_return;
   }
   // Inbound before the answer leaves: the peer may send at once.
-  co_await install_agreed(sa, std::move(*agreed), std::move(from), old);
+  if (const auto type = co_await install_agreed(sa, std::move(*agreed), std::move(from), old); type != 0)
+    co_return refuse(note(type));
   sa->messages->respond(request, answer);
 }
 

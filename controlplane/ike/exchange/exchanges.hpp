@@ -31,14 +31,16 @@ struct init_request {
 
 // ---- on an IKE SA that is up ----
 
-// A new child, or one in place of `old`.
-[[nodiscard]] asio::awaitable<outcome> create_child(ike_sa_pointer sa, std::size_t index, child_pointer old);
+// A new child, or one in place of `old`; with `worker` for that one's packets (RFC 9611).
+[[nodiscard]] asio::awaitable<outcome> create_child(ike_sa_pointer sa, std::size_t index, child_pointer old,
+                                                    std::optional<std::uint16_t> worker = std::nullopt);
 [[nodiscard]] asio::awaitable<outcome> rekey_ike_sa(ike_sa_pointer sa);
 [[nodiscard]] asio::awaitable<void> answer_create_child_sa(ike_sa_pointer sa, incoming request);
 [[nodiscard]] asio::awaitable<void> answer_new_child(ike_sa_pointer sa, incoming request);
 [[nodiscard]] asio::awaitable<void> answer_rekey_ike(ike_sa_pointer sa, incoming request);
 [[nodiscard]] asio::awaitable<void> answer_followup(ike_sa_pointer sa, incoming request);
 
+// On the IKE SA that has it by the time it can be said.
 [[nodiscard]] asio::awaitable<void> delete_child(ike_sa_pointer sa, child_pointer pair, failed_step why);
 // Tells the peer, and closes it whatever the peer says.
 [[nodiscard]] asio::awaitable<void> delete_ike_sa(ike_sa_pointer sa, failed_step why);
@@ -48,6 +50,9 @@ struct init_request {
 
 // Any request of the peer's, in its turn.
 [[nodiscard]] asio::awaitable<void> answer_request(ike_sa_pointer sa, incoming request);
+
+// The peer's new IKE SA stays: what waited for the outcome of our own rekey is decided.
+void accept_rival(const ike_sa_pointer& old);
 
 // Ends it here without a word: children go from the sink, the owner is told.
 void close_ike_sa(const ike_sa_pointer& sa, failed_step why);

@@ -86,8 +86,10 @@ asio::awaitable<void> answer_followup(ike_sa_pointer sa, incoming request) {
     co_return;
   }
   const auto done = std::move(waiting);
+  done->give_up = nullptr;
   // What was agreed on is in force before the peer can know that it is.
-  co_await done->finish(std::move(done->shared));
+  const auto error = co_await done->finish(std::move(done->shared));
+  if (error != 0) out = {note(error)};
   sa->messages->respond(request, out);
 }
 

@@ -12,13 +12,20 @@ namespace trunkgate::ike {
 [[nodiscard]] asio::awaitable<outcome> initiate_followups(ike_sa_pointer sa, const settled& chosen,
                                                           const payloads& answer, std::vector<secret>& shared);
 
-// Responder: what waits for its last key exchange. `finish` gets all secrets, in order, and appends its own payloads to
-// the answer of the last IKE_FOLLOWUP_KE.
+// Responder: what waits for its last key exchange. `finish` gets all secrets, in order, and says what error the last
+// IKE_FOLLOWUP_KE is answered with; 0: none. `give_up` is called if it never comes to that.
 struct pending_followup {
+  pending_followup() = default;
+  pending_followup(const pending_followup&) = delete;
+  pending_followup& operator=(const pending_followup&) = delete;
+  ~pending_followup() {
+    if (give_up) give_up();
+  }
   bytes link;
   std::vector<additional_exchange> left;
   std::vector<secret> shared;
-  std::function<asio::awaitable<void>(std::vector<secret>)> finish;
+  std::function<asio::awaitable<std::uint16_t>(std::vector<secret>)> finish;
+  std::function<void()> give_up;
   timer limit;
 };
 // Announces the first one in `answer` and keeps `wanted` for it.

@@ -61,9 +61,13 @@ asio::awaitable<outcome> initiate_intermediate(ike_sa_pointer sa) {
 }
 
 asio::awaitable<void> answer_intermediate(ike_sa_pointer sa, incoming request) {
+  if (sa->initiator || sa->state != ike_state::opening) {
+    sa->messages->respond(request, {note(notify::invalid_syntax)});
+    co_return;
+  }
   auto& waiting = sa->opening->additional;
   const auto* theirs = find<key_exchange_payload>(request.content);
-  if (sa->state != ike_state::opening || waiting.empty() || theirs == nullptr ||
+  if (waiting.empty() || theirs == nullptr ||
       theirs->method != waiting.front().method) {
     sa->messages->respond(request, {note(notify::invalid_syntax)});
     close_ike_sa(sa, failed(trouble::protocol_error, "the peer's IKE_INTERMEDIATE is not the one that was agreed on"));

@@ -11,6 +11,7 @@ namespace {
 void learn_nat(ike_sa& sa, const payloads& from, const ike_path& path) {
   const auto nat = find_nat(from, sa.messages->initiator_spi(), sa.messages->responder_spi(), path);
   if (!nat.known) return;
+  sa.nat_known = true;
   sa.nat_here = nat.here;
   sa.nat_there = nat.there;
 }
@@ -33,7 +34,8 @@ void learn_addresses(ike_sa& sa, const payloads& from) {
 
 asio::awaitable<void> move_children(ike_sa_pointer sa) {
   const auto path = sa->child_path();
-  for (const auto& pair : std::vector(sa->children)) (void)co_await sa->outside.sink().move(pair->inbound_spi, path);
+  for (const auto& pair : std::vector(sa->children))
+    if (pair->state != child_state::gone) (void)co_await sa->outside.sink().move(pair->inbound_spi, path);
 }
 
 asio::awaitable<outcome> move_ike_sa(ike_sa_pointer sa, ike_path path) {
@@ -52,6 +54,8 @@ asio::awaitable<outcome> move_ike_sa(ike_sa_pointer sa, ike_path path) {
                      error->type);
   }
   learn_nat(*sa, end.answer->content, end.answer->path);
+  if (const auto* seen = find_notify(end.answer->content, notify::nat_detection_destination_ip))
+    sa->seen_as = seen->data;
   co_await move_children(sa);
   co_return std::nullopt;
 }
@@ -70,7 +74,7 @@ asio::awaitable<void> answer_mobike(ike_sa_pointer sa, const incoming& request, 
     co_return;
   }
   // Only the original initiator chooses the addresses (RFC 4555 3.5).
-  if (sa->initiator) co_return;
+  if (sa->began) co_return;
   sa->messages->set_path(request.path);
   learn_nat(*sa, request.content, request.path);
   add_nat_detection(answer, sa->messages->initiator_spi(), sa->messages->responder_spi(), request.path,

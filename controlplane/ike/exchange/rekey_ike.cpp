@@ -31,11 +31,16 @@ struct succession {
 };
 
 result<ike_sa_pointer> make_successor(ike_sa& old, succession from, std::span<const secret> shared) {
-  auto next = std::make_shared<ike_sa>(old.outside, old.owner, old.path(), from.we_initiated, from.initiator_spi,
+  auto next = std::make_shared<ike_sa>(old.outside, *old.owner, old.path(), from.we_initiated, from.initiator_spi,
                                        from.responder_spi);
   next->profile = old.profile;
   next->chosen = std::move(from.chosen);
   next->suite = ike_suite_of(next->chosen);
+  next->began = old.began;
+  next->authenticated = old.authenticated;
+  next->no_more_queues = old.no_more_queues;
+  next->seen_as = old.seen_as;
+  next->nat_known = old.nat_known;
   next->nat_here = old.nat_here;
   next->nat_there = old.nat_there;
   next->mobike = old.mobike;
@@ -54,18 +59,33 @@ result<ike_sa_pointer> make_successor(ike_sa& old, succession from, std::span<co
     return std::unexpected(used.error());
   next->opening.reset();
   next->state = ike_state::up;
-  old.owner.add(next);
+  next->messages->listen();
+  old.owner->add(next);
   return next;
 }
+
+// Whoever asked for a rekey deletes the old IKE SA. Should that not come, it is gone by then all the same.
+constexpr auto farewell_limit = std::chrono::seconds(90);
 
 // RFC 7296 2.8: children belong to the new IKE SA from now on.
 void hand_over(ike_sa& old, const ike_sa_pointer& next) {
   next->children = std::move(old.children);
   old.children.clear();
   old.state = ike_state::replaced;
+  old.successor = next;
+  next->predecessor.reset();
+  old.followup.reset();
   for (auto* each : {&old.liveness_timer, &old.rekey_timer, &old.keepalive_timer, &old.reauthentication_timer})
     each->cancel();
-  old.owner.replaced(old.shared_from_this(), next);
+  old.opening_timer.set(old.outside.clock(), old.outside.now() + farewell_limit,
+                        [weak = std::weak_ptr(old.shared_from_this())] {
+                          if (const auto here = weak.lock()) close_ike_sa(here, failed(trouble::closed_by_us, "rekeyed"));
+                        });
+  old.owner->replaced(old.shared_from_this(), next);
+  for (auto& [pair, why] : std::exchange(old.deletes_after_rekey, {})) {
+    pair->state = child_state::up;
+    spawn(next->outside, delete_child(next, pair, why));
+  }
 }
 
 std::uint16_t method_asked_for(const notify_payload& wrong) {
@@ -90,7 +110,7 @@ asio::awaitable<std::expected<ike_sa_pointer, failed_step>> finish(ike_sa_pointe
   if (answer == nullptr || theirs == nullptr || their_nonce == nullptr)
     co_return wrong("the peer's answer to the rekey of the IKE SA lacks a payload");
   auto chosen = accept(offer, *answer);
-  if (!chosen || chosen->spi.size() != 8 || chosen->key_exchange() != ke.method() || theirs->method != ke.method())
+  if (!chosen || chosen->spi.size() != 8 || spi_number(chosen->spi) == 0 || chosen->key_exchange() != ke.method() || theirs->method != ke.method())
     co_return wrong("the peer chose an IKE proposal that we did not offer");
   std::vector<secret> shared;
   auto first = ke.finish(theirs->data);
@@ -112,8 +132,13 @@ asio::awaitable<std::expected<ike_sa_pointer, failed_step>> finish(ike_sa_pointe
 
 // RFC 7296 2.8.2: as with children; whoever loses takes its own new IKE SA away, the winner's takes the children.
 asio::awaitable<void> settle(ike_sa_pointer sa, ike_sa_pointer made) {
+  if (!sa->up()) {  // the peer's own is in use already, or all is over
+    co_await delete_ike_sa(made, failed(trouble::closed_by_us, "both sides rekeyed at once: the other one stays"));
+    co_return;
+  }
   const auto rival = std::exchange(sa->rival, nullptr);
-  if (rival && rival->state != ike_state::closed && made->lowest_nonce < rival->lowest_nonce) {
+  if (rival) rival->predecessor.reset();
+  if (rival && rival->state == ike_state::up && made->lowest_nonce < rival->lowest_nonce) {
     hand_over(*sa, rival);
     co_await delete_ike_sa(made, failed(trouble::closed_by_us, "both sides rekeyed at once: the other one stays"));
     co_return;
@@ -157,40 +182,57 @@ asio::awaitable<outcome> rekey(ike_sa_pointer sa) {
 }  // namespace
 
 asio::awaitable<outcome> rekey_ike_sa(ike_sa_pointer sa) {
-  if (!sa->up() || sa->rekeying) co_return failed(trouble::closed_by_us, "the IKE SA is being replaced");
+  if (!sa->up() || sa->rekeying || sa->predecessor.lock())
+    co_return failed(trouble::closed_by_us, "the IKE SA is being replaced", {}, notify::temporary_failure);
   sa->rekeying = true;
   auto why = co_await rekey(sa);
   sa->rekeying = false;
   if (why) {
     add_step(*sa, "CREATE_CHILD_SA", false, why->text);
     // The peer's own rekey, which waited for the outcome of ours, stands.
-    if (const auto rival = std::exchange(sa->rival, nullptr); rival && sa->up() && rival->up()) {
-      hand_over(*sa, rival);
-      co_return std::nullopt;
-    }
+    accept_rival(sa);
+    if (sa->state == ike_state::replaced) co_return std::nullopt;
+  }
+  for (auto& [pair, reason] : std::exchange(sa->deletes_after_rekey, {})) {
+    if (pair->state != child_state::deleting) continue;
+    pair->state = child_state::up;
+    spawn(sa->outside, delete_child(sa, pair, reason));
   }
   co_return why;
+}
+
+void accept_rival(const ike_sa_pointer& old) {
+  const auto rival = std::exchange(old->rival, nullptr);
+  if (!rival) return;
+  rival->predecessor.reset();
+  if (old->up() && rival->up()) hand_over(*old, rival);
 }
 
 // ---- responder ----
 
 namespace {
 
-void adopt(const ike_sa_pointer& sa, succession from, std::span<const secret> shared) {
+// What is to be answered if it came to nothing; 0: it is there.
+std::uint16_t adopt(const ike_sa_pointer& sa, succession from, std::span<const secret> shared) {
+  if (!sa->up() || sa->child_exchanges != 0) return notify::temporary_failure;  // RFC 7296 2.25.2
   auto next = make_successor(*sa, std::move(from), shared);
-  if (!next) return;
+  if (!next) return notify::no_proposal_chosen;
   add_step(**next, "CREATE_CHILD_SA", true, "the peer rekeyed the IKE SA");
   // RFC 7296 2.8.2: while ours is under way it is not decided whose new IKE SA stays.
-  if (sa->rekeying)
+  if (sa->rekeying) {
     sa->rival = *next;
-  else
+    (*next)->predecessor = sa;
+  } else {
     hand_over(*sa, *next);
+  }
+  return 0;
 }
 
 }  // namespace
 
 asio::awaitable<void> answer_rekey_ike(ike_sa_pointer sa, incoming request) {
   const auto refuse = [&](notify_payload why) { sa->messages->respond(request, {std::move(why)}); };
+  if (sa->state == ike_state::opening) co_return refuse(note(notify::invalid_syntax));
   // RFC 7296 2.25.2.
   if (sa->state != ike_state::up || sa->child_exchanges != 0) co_return refuse(note(notify::temporary_failure));
   const auto* offer = find<sa_payload>(request.content);
@@ -198,7 +240,7 @@ asio::awaitable<void> answer_rekey_ike(ike_sa_pointer sa, incoming request) {
   const auto* nonce = find<nonce_payload>(request.content);
   if (offer == nullptr || nonce == nullptr) co_return refuse(note(notify::invalid_syntax));
   auto chosen = choose(sa->profile->ike().proposals, *offer, protocol_id::ike, key_exchanges::kept);
-  if (!chosen || chosen->spi.size() != 8) co_return refuse(note(notify::no_proposal_chosen));
+  if (!chosen || chosen->spi.size() != 8 || spi_number(chosen->spi) == 0) co_return refuse(note(notify::no_proposal_chosen));
   const auto method = chosen->key_exchange();
   if (theirs == nullptr || theirs->method != method)
     co_return refuse(
@@ -221,15 +263,14 @@ asio::awaitable<void> answer_rekey_ike(ike_sa_pointer sa, incoming request) {
     auto wanted = std::make_unique<pending_followup>();
     wanted->left = std::move(left);
     wanted->shared = std::move(shared);
-    wanted->finish = [sa = sa.get(), from](std::vector<secret> all) -> asio::awaitable<void> {
-      adopt(sa->shared_from_this(), from, all);
-      co_return;
+    wanted->finish = [sa = sa.get(), from](std::vector<secret> all) -> asio::awaitable<std::uint16_t> {
+      co_return adopt(sa->shared_from_this(), from, all);
     };
     expect_followup(*sa, out, std::move(wanted));
     sa->messages->respond(request, out);
     co_return;
   }
-  adopt(sa, std::move(from), shared);
+  if (const auto error = adopt(sa, std::move(from), shared); error != 0) co_return refuse(note(error));
   sa->messages->respond(request, out);
 }
 

@@ -53,21 +53,28 @@ std::uint16_t first_method(const std::vector<proposal_settings>& proposals) {
   return transform_id::ke_none;
 }
 
+// A responder says only what the initiator said before (RFC 7383 2.3, RFC 7427 4, RFC 8784 3, RFC 9242 3.1).
 void add_capabilities(payloads& to, const ike_sa& sa, const std::vector<proposal_settings>& proposals) {
-  to.push_back(note(notify::ikev2_fragmentation_supported));
-  to.push_back(note(notify::signature_hash_algorithms, hash_numbers()));
-  if (has_additional(proposals)) to.push_back(note(notify::intermediate_exchange_supported));
-  if (sa.profile && sa.profile->ike().post_quantum_key) to.push_back(note(notify::use_ppk));
+  const bool first = sa.initiator;
+  const auto& opening = *sa.opening;
+  if (first || sa.messages->fragments_allowed()) to.push_back(note(notify::ikev2_fragmentation_supported));
+  if (first || !opening.peer_hashes.empty())
+    to.push_back(note(notify::signature_hash_algorithms, hash_numbers()));
+  if (has_additional(proposals) && (first || opening.peer_knows_intermediate))
+    to.push_back(note(notify::intermediate_exchange_supported));
+  if (sa.profile->ike().post_quantum_key && (first || opening.peer_knows_ppk)) to.push_back(note(notify::use_ppk));
 }
 
 void learn_capabilities(ike_sa& sa, const payloads& from) {
   if (find_notify(from, notify::ikev2_fragmentation_supported)) sa.messages->allow_fragments();
   sa.opening->peer_hashes = read_hashes(from);
+  sa.opening->peer_knows_intermediate = find_notify(from, notify::intermediate_exchange_supported) != nullptr;
   sa.opening->peer_knows_ppk = find_notify(from, notify::use_ppk) != nullptr;
   sa.opening->childless_allowed = find_notify(from, notify::childless_ikev2_supported) != nullptr;
 }
 
 void learn_nat(ike_sa& sa, const nat_found& nat) {
+  sa.nat_known = nat.known;
   sa.nat_here = nat.here;
   sa.nat_there = nat.there;
   if (nat.here) sa.record.notes.emplace_back("there is a NAT in front of us");

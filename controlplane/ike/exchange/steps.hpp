@@ -26,6 +26,9 @@ namespace trunkgate::ike {
 }
 
 inline void add_step(ike_sa& sa, std::string exchange, bool ok, std::string text, const exchange_end& end = {}) {
+  // An IKE SA may live for months: how it came up stays, and what happened last.
+  constexpr std::size_t first_kept = 8, kept = 24;
+  if (sa.record.steps.size() >= kept) sa.record.steps.erase(sa.record.steps.begin() + first_kept);
   sa.record.steps.push_back({.exchange = std::move(exchange),
                              .ok = ok,
                              .text = std::move(text),
@@ -56,6 +59,11 @@ inline void add_step(ike_sa& sa, std::string exchange, bool ok, std::string text
   out.insert(out.end(), low.begin(), low.end());
   return out;
 }
+// RFC 7296 2.3: how many of the peer's requests may be under way.
+[[nodiscard]] inline notify_payload window_size() {
+  return note(notify::set_window_size, spi_bytes(channel::receive_window));
+}
+
 // Big-endian; of 4 or 8 octets.
 [[nodiscard]] inline std::uint64_t spi_number(byte_view octets) {
   std::uint64_t out = 0;

@@ -4,6 +4,8 @@
 #include <functional>
 #include <string_view>
 
+#include "controlplane/ike/wire/notify.hpp"
+
 namespace trunkgate::ike {
 
 namespace {
@@ -20,6 +22,8 @@ constexpr std::size_t fragment_datagram_v4 = 576 - 28, fragment_datagram_v6 = 12
 constexpr std::size_t fragment_above = 1280 - 48;  // a message that is no longer than this is left whole
 constexpr std::uint16_t fragments_limit = 128;
 constexpr std::size_t reassemblies_limit = 4;
+// RFC 7296 2.2: message numbers must not wrap. There is time enough from here on to rekey.
+constexpr std::uint32_t last_numbers = 0xffff'0000;
 
 std::size_t digest_of(byte_view datagram) {
   return std::hash<std::string_view>{}({reinterpret_cast<const char*>(datagram.data()), datagram.size()});
@@ -52,6 +56,7 @@ channel::channel(environment& outside, ike_path path, bool original_initiator, s
 void channel::protect_with(message_cipher out, message_cipher in) {
   out_.emplace(std::move(out));
   in_.emplace(std::move(in));
+  std::exchange(detours_, {}).clear();
 }
 
 void channel::resume(const numbers& at) {
@@ -68,6 +73,7 @@ asio::awaitable<exchange_end> channel::request(exchange_type exchange, payloads 
   mine->exchange = exchange;
   mine->content = std::move(content);
   if (closed_) co_return exchange_end{};
+  if (next_request_ > last_numbers + 0xff00) co_return exchange_end{};
   queue_.push_back(mine);
   // The first datagram leaves only now, so that an answer cannot come before somebody waits for it.
   asio::post(outside_.loop(), [self] { self->start_next(); });
@@ -78,13 +84,19 @@ asio::awaitable<exchange_end> channel::request(exchange_type exchange, payloads 
 void channel::start_next() {
   if (asking_ || queue_.empty() || closed_) return;
   asking_ = std::move(queue_.front());
-  queue_.pop_front();
+  queue_.erase(queue_.begin());
   asking_->id = next_request_++;
+  count_numbers();
   if (on_position) on_position();
   asking_->datagrams = pack(asking_->exchange, false, asking_->id, asking_->content, asking_->octets);
   asking_->content.clear();
   asking_->begun = outside_.now();
   send_question();
+}
+
+void channel::count_numbers() {
+  if (next_request_ < last_numbers && expected_ < last_numbers) return;
+  if (!std::exchange(last_said_, true) && on_last_numbers) on_last_numbers();
 }
 
 void channel::send_question() {
@@ -103,11 +115,13 @@ void channel::send_question() {
 void channel::finish(std::optional<incoming> answer, silence why) {
   const auto mine = std::exchange(asking_, nullptr);
   mine->again.cancel();
-  mine->slot.say({.answer = std::move(answer),
-                  .why = why,
-                  .request = std::move(mine->octets),
-                  .took = outside_.now() - mine->begun,
-                  .sent = mine->sent});
+  exchange_end end{.answer = std::move(answer),
+                   .why = why,
+                   .request = std::move(mine->octets),
+                   .took = outside_.now() - mine->begun,
+                   .sent = mine->sent};
+  if (!end.answer && why == silence::peer_is_silent && on_silence) on_silence(end, mine->exchange);
+  mine->slot.say(std::move(end));
   asio::post(outside_.loop(), [self = shared_from_this()] { self->start_next(); });
 }
 
@@ -201,11 +215,16 @@ void channel::take(byte_view datagram, const header& head, const ike_path& from)
 }
 
 void channel::take_response(byte_view datagram, const header& head, const ike_path& from) {
-  if (!asking_ || asking_->id != head.message_id || asking_->exchange != head.exchange) {
+  if (!asking_ || asking_->id != head.message_id || asking_->exchange != head.exchange ||
+      std::ranges::contains(detours_, digest_of(datagram))) {
     ++counts_.out_of_window;
     return;
   }
-  if (auto whole = open(datagram, head, from)) finish(std::move(*whole), silence::closed);
+  auto whole = open(datagram, head, from);
+  if (!whole) return;
+  // RFC 7296 2.6, 2.7: of IKE_SA_INIT the same number is asked again, and a copy of this answer is not the next one.
+  if (!in_) detours_.push_back(digest_of(datagram));
+  finish(std::move(*whole), silence::closed);
 }
 
 // RFC 7296 2.1: a retransmission is the same octets, and is answered by the same octets.
@@ -225,6 +244,10 @@ bool channel::repeat_answer(byte_view datagram, const header& head, const ike_pa
 void channel::take_request(byte_view datagram, const header& head, const ike_path& from) {
   if (repeat_answer(datagram, head, from)) return;
   if (closed_) return;
+  if (!in_ || !listening_) {  // nobody asks us anything in clear
+    ++counts_.not_authentic;
+    return;
+  }
   if (head.message_id < expected_ || head.message_id - expected_ >= receive_window ||
       early_.contains(head.message_id) || std::ranges::count_if(answered_, &is_open) >= receive_window) {
     ++counts_.out_of_window;
@@ -242,9 +265,11 @@ void channel::deliver_in_order() {
     early_.erase(next);
     ++expected_;
     if (on_position) on_position();
+    count_numbers();
     if (request.wrong) {
       // RFC 7296 2.21.2, 2.5: whoever is authentic is told what is wrong with the request.
-      notify_payload why{.type = request.wrong->notify, .data = {}, .spi = {}};
+      const auto type = request.wrong->notify != 0 ? request.wrong->notify : notify::invalid_syntax;
+      notify_payload why{.type = type, .data = {}, .spi = {}};
       if (request.wrong->critical_type != 0) why.data.push_back(request.wrong->critical_type);
       respond(request, {std::move(why)});
     } else if (on_request) {
@@ -276,7 +301,6 @@ std::optional<incoming> channel::open(byte_view datagram, const header& head, co
   auto content = parse_payloads(inside->first, inside->plain);
   if (!content) {
     ++counts_.malformed;
-    if (head.response || content.error().notify == 0) return std::nullopt;
     out.wrong = std::move(content.error());
     return out;
   }
@@ -311,12 +335,13 @@ std::optional<channel::opened> channel::collect(byte_view datagram, const outer_
   if (outer.fragments < pile.total) return std::nullopt;
   // A retransmission is known by its first fragment (RFC 7383 2.6.1).
   if (outer.fragment == 1) pile.whole = {outer.first_inside, {}, digest_of(datagram)};
+  if (pile.parts.contains(outer.fragment)) return std::nullopt;
   if (pile.size + part.size() > message_limit) {
     reassembling_.erase(which);
     return std::nullopt;
   }
   pile.size += part.size();
-  if (!pile.parts.emplace(outer.fragment, std::move(part)).second) return std::nullopt;
+  pile.parts.emplace(outer.fragment, std::move(part));
   if (pile.parts.size() != pile.total) return std::nullopt;
   auto whole = std::move(pile.whole);
   for (const auto& [number, octets] : pile.parts) whole.plain.insert(whole.plain.end(), octets.begin(), octets.end());

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -29,7 +28,7 @@ struct incoming {
   payloads content;
   message_octets octets;
   ike_path path;
-  std::optional<parse_error> wrong;  // authentic, but not to be understood: the channel answers it
+  std::optional<parse_error> wrong;  // authentic, but not to be understood: a request is answered by the channel
 };
 
 // Why a request got no answer.
@@ -61,6 +60,9 @@ class channel : public std::enable_shared_from_this<channel> {
   // A datagram for this IKE SA.
   void take(byte_view datagram, const header& head, const ike_path& from);
   std::function<void(incoming)> on_request;  // each request once, in the order of the numbers
+  // Requests are dropped until the peer has proved who it is; it will repeat them. A responder listens from the first
+  // exchange on, because IKE_AUTH is a request.
+  void listen() { listening_ = true; }
 
   // From now on; with IKE_INTERMEDIATE more than once.
   void protect_with(message_cipher out, message_cipher in);
@@ -71,11 +73,17 @@ class channel : public std::enable_shared_from_this<channel> {
   void set_path(const ike_path& path) { path_ = path; }
   [[nodiscard]] const ike_path& path() const { return path_; }
 
+  // A request got no answer: the windows are stuck, nothing more can be asked (RFC 7296 2.1, 2.4).
+  std::function<void(const exchange_end&, exchange_type)> on_silence;
+  // The message numbers come to their end: the IKE SA must be replaced soon (RFC 7296 2.2). Said once.
+  std::function<void()> on_last_numbers;
+
   // No more of it: what waits ends with silence::closed; answers that are cached are still given.
   void close();
   [[nodiscard]] bool closed() const { return closed_; }
 
   // The message numbers start anew: after a cookie or INVALID_KE_PAYLOAD IKE_SA_INIT is still number 0.
+  // An answer that sent us back is not taken a second time.
   void begin_again() { next_request_ = 0; }
   // A responder to IKE_SA_INIT has seen number 0, and answered it.
   void answered_first(const bytes& request, bytes response);
@@ -130,19 +138,21 @@ class channel : public std::enable_shared_from_this<channel> {
   void send_question();
   void start_next();
   void finish(std::optional<incoming> answer, silence why);
+  void count_numbers();
 
   environment& outside_;
   ike_path path_;
-  bool original_initiator_, fragments_allowed_ = false, closed_ = false;
+  bool original_initiator_, fragments_allowed_ = false, closed_ = false, listening_ = false, last_said_ = false;
   std::uint64_t initiator_spi_, responder_spi_;
   std::optional<message_cipher> out_, in_;
   std::uint64_t next_iv_ = 0;
 
   std::uint32_t next_request_ = 0, expected_ = 0;
   std::shared_ptr<question> asking_;
-  std::deque<std::shared_ptr<question>> queue_;
-  std::deque<answered> answered_;            // the last receive_window
+  std::vector<std::shared_ptr<question>> queue_;
+  std::vector<answered> answered_;           // the last receive_window
   std::map<std::uint32_t, incoming> early_;  // requests that came before their turn
+  std::vector<std::size_t> detours_;         // digests of answers that sent us back to the beginning
   std::map<std::pair<bool, std::uint32_t>, reassembly> reassembling_;
   timer_clock::time_point last_heard_;
   channel_counts counts_;

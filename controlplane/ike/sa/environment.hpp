@@ -52,6 +52,9 @@ class environment {
   // Where what takes more than some 200 us is computed; nothing: on the loop.
   [[nodiscard]] virtual std::optional<asio::any_io_executor> pool() { return std::nullopt; }
 
+  // Of the data plane: each may have children of its own (RFC 9611).
+  [[nodiscard]] virtual unsigned workers() { return 1; }
+
   [[nodiscard]] virtual timers& clock() = 0;
   [[nodiscard]] virtual sa_sink& sink() = 0;
   [[nodiscard]] virtual keystore& keys() = 0;

@@ -38,14 +38,21 @@ enum class child_state : std::uint8_t { up, rekeying, deleting, gone };
 
 // A pair of ESP SAs.
 struct child {
-  std::size_t index = 0;  // of its settings in the tunnel
+  static constexpr std::size_t not_configured = SIZE_MAX;
+  std::size_t index = 0;  // of its settings in the tunnel; not_configured: they went, it is being deleted
   std::uint32_t inbound_spi = 0, outbound_spi = 0;
   esp_choice choice;
   std::uint16_t key_exchange = 0;  // of its last key exchange; ke_none: it came with IKE_AUTH
   child_mode mode = child_mode::tunnel;
   narrowed selectors;
+  std::string outdated;                        // algorithms of it that only `gateway.legacy` allows
   bool ours = false;                           // we asked for it
+  bool of_ike_auth = false;                    // made without a key exchange of its own, whatever was agreed on
+  bool is_rekey = false;                       // it took the place of another one
+  bool per_resource = false;                   // both sides said that there are more like it (RFC 9611)
+  std::optional<std::uint16_t> worker;         // that sends by it
   std::unique_ptr<child_sa> waiting_outbound;  // what switch_outbound() installs; none: it is installed
+  profile_pointer waiting_profile;             // what it points into
   child_state state = child_state::up;
   bytes lowest_nonce;  // of the exchange that made it (RFC 7296 2.8.1)
   timer_clock::time_point since;
@@ -64,6 +71,12 @@ enum class ike_state : std::uint8_t { opening, up, replaced, deleting, closed };
 class ike_owner {
  public:
   virtual ~ike_owner() = default;
+  // Whether no other IKE SA is up between the two identities: the peer may then forget what it had (RFC 7296 2.4).
+  [[nodiscard]] virtual bool first_contact(const ike_sa& sa) = 0;
+  // Whether another pair carries this child's packets meanwhile: then a responder need not hurry to send by a new one.
+  [[nodiscard]] virtual bool carries(const ike_sa& sa, std::size_t index) = 0;
+  // Something that the operator has to know although it is up.
+  virtual void warned(const std::shared_ptr<ike_sa>& sa, const failed_step& why) = 0;
   // Responder: the tunnels whose peer may be at this address, in the configuration's order.
   [[nodiscard]] virtual std::vector<profile_pointer> candidates(const ike_path& path) = 0;
   virtual void established(const std::shared_ptr<ike_sa>& sa, bool initial_contact) = 0;
@@ -76,18 +89,22 @@ class ike_owner {
   virtual void add(const std::shared_ptr<ike_sa>& sa) = 0;
 };
 
+// For an IKE SA that nobody keeps any more.
+[[nodiscard]] ike_owner& nobody();
+
 struct ike_sa : std::enable_shared_from_this<ike_sa> {
   ike_sa(environment& environment_of, ike_owner& owner_of, const ike_path& path, bool initiates,
          std::uint64_t initiator_spi, std::uint64_t responder_spi);
   ~ike_sa();
 
   environment& outside;
-  ike_owner& owner;
+  ike_owner* owner;  // never null
   std::shared_ptr<channel> messages;
   profile_pointer profile;  // none: a responder that does not know yet who asks
   ike_state state = ike_state::opening;
   bool initiator = false;  // we are its original initiator
-  timer_clock::time_point since;
+  bool began = false;      // we began the first one of those that it replaced (RFC 4555 1.3)
+  timer_clock::time_point since, authenticated;
   std::uint64_t number = 0;  // for people: counts from 1
 
   // of the first exchanges; freed when it is up
@@ -98,7 +115,7 @@ struct ike_sa : std::enable_shared_from_this<ike_sa> {
     std::vector<additional_exchange> additional;  // still to be done
     std::uint32_t intermediates = 0;
     std::vector<std::uint16_t> peer_hashes;
-    bool peer_knows_ppk = false, childless_allowed = false;
+    bool peer_knows_ppk = false, peer_knows_intermediate = false, childless_allowed = false;
     sa_payload peer_offer;
   };
   std::unique_ptr<opening_state> opening;
@@ -106,7 +123,8 @@ struct ike_sa : std::enable_shared_from_this<ike_sa> {
   settled chosen;
   ike_suite suite;
   ike_keys keys;
-  bool nat_here = false, nat_there = false, mobike = false, peer_takes_transport = true;
+  bool nat_known = false, nat_here = false, nat_there = false, mobike = false;
+  bytes seen_as;  // by the peer: its hash of our address (RFC 4555 3.8)
   std::vector<ip_address> peer_addresses;  // additional ones (RFC 4555)
 
   id_payload peer_id;
@@ -114,9 +132,14 @@ struct ike_sa : std::enable_shared_from_this<ike_sa> {
   std::vector<child_pointer> children;
   bytes lowest_nonce;                          // of the exchange that made it, if that was a rekey
   std::shared_ptr<ike_sa> rival;               // made by the peer while we rekey this one
+  std::weak_ptr<ike_sa> predecessor;           // whose rival this is, until it is decided
+  std::weak_ptr<ike_sa> successor;             // has the children now
+  bool superseded = false;                     // another IKE SA of the tunnel stays
+  bool no_more_queues = false;                 // the peer wants no more children of one kind (RFC 9611)
+  std::vector<std::pair<child_pointer, failed_step>> deletes_after_rekey;
   std::unique_ptr<pending_followup> followup;  // of the peer's CREATE_CHILD_SA
   bool rekeying = false;                       // our rekey of it is under way
-  unsigned child_exchanges = 0;                // of ours that are under way
+  unsigned child_exchanges = 0;                // of ours that are under way, deletes too
   negotiation_record record;
   timer liveness_timer, rekey_timer, keepalive_timer, opening_timer, reauthentication_timer;
 
