@@ -173,12 +173,17 @@ struct policy_settings {
   bool both_ways = false;
 };
 
+struct monitoring_settings {
+  bool allow_key_export = false;  // a tunnel's keys may be had over the control socket
+};
+
 struct configuration {
   gateway_settings gateway;
   std::vector<port_settings> ports;
   std::vector<route_settings> routes;
   std::vector<tunnel_settings> tunnels;
   std::vector<policy_settings> policies;
+  monitoring_settings monitoring;
   std::string directory;  // of the file: relative key files start here
 };
 

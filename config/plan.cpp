@@ -40,6 +40,7 @@ class planner {
     routes();
     tunnels();
     policies();
+    (void)compare(texts_of(running_.monitoring), texts_of(wanted_.monitoring), "monitoring", "monitoring");
     for (const auto& line : out_.lines) out_.impact = std::max(out_.impact, line.impact);
     return std::move(out_);
   }

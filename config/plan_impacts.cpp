@@ -28,6 +28,8 @@ constexpr impact_row rows[] = {
     {"gateway.lab", none, "what is configured decides"},
     {"gateway.legacy", none, "what is configured decides"},
 
+    {"monitoring.allow_key_export", none, "from the next export on"},
+
     {"ports.NAME.device", update, reopens},
     {"ports.NAME.addresses", update, reopens},
     {"ports.NAME.mtu", update, reopens},

@@ -58,6 +58,7 @@ configuration read_document(const node& root) {
   });
   in.each("policies",
           [&](const std::string&, const object_reader& policy) { config.policies.push_back(read_policy(policy)); });
+  config.monitoring.allow_key_export = in.inner("monitoring").truth("allow_key_export");
   return config;
 }
 

@@ -366,10 +366,17 @@ constexpr object_schema policy_schema{
     "is dropped.",
     policy_fields};
 
+constexpr field_schema monitoring_fields[] = {
+    {"allow_key_export", word(truth), false, "false",
+     "Allows `trunkgate debug keys`: whoever may use the control socket can read a tunnel's keys, for Wireshark and for "
+     "a while. The log tells each time."},
+};
+constexpr object_schema monitoring_schema{"What may be seen of the gateway.", monitoring_fields};
+
 constexpr field_schema configuration_fields[] = {
     {"gateway", object(gateway_schema), true, "", ""},   {"ports", named(port_schema, 12, 32), true, "", ""},
     {"routes", list_of(route_schema), false, "", ""},    {"tunnels", named(tunnel_schema), false, "", ""},
-    {"policies", list_of(policy_schema), false, "", ""},
+    {"policies", list_of(policy_schema), false, "", ""}, {"monitoring", object(monitoring_schema), false, "", ""},
 };
 
 }  // namespace

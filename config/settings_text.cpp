@@ -144,6 +144,10 @@ std::string duration_text(std::uint64_t seconds) {
   return {};
 }
 
+settings_text texts_of(const monitoring_settings& monitoring) {
+  return {{"allow_key_export", text(monitoring.allow_key_export)}};
+}
+
 settings_text texts_of(const gateway_settings& gateway) {
   static constexpr std::array<std::string_view, 3> polls{"auto", "always", "never"};
   return {{"name", gateway.name},

@@ -19,6 +19,7 @@ struct setting_text {
 using settings_text = std::vector<setting_text>;
 
 [[nodiscard]] settings_text texts_of(const gateway_settings& gateway);
+[[nodiscard]] settings_text texts_of(const monitoring_settings& monitoring);
 [[nodiscard]] settings_text texts_of(const port_settings& port);
 [[nodiscard]] settings_text texts_of(const tunnel_settings& tunnel);  // without its children
 [[nodiscard]] settings_text texts_of(const child_settings& child);

@@ -41,15 +41,22 @@ void rethrow(const std::exception_ptr& thrown) {
 
 }  // namespace
 
-control_daemon::control_daemon(std::string file, configuration checked, const std::string& run_directory)
+control_daemon::control_daemon(std::string file, loaded checked, const std::string& run_directory)
     : file_(std::move(file)),
-      socket_path_(api::socket_in(run_directory)),
+      run_directory_(run_directory),
       running_(std::move(checked)),
       newest_event_ns_(static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch() /
                                                   std::chrono::nanoseconds(1))),
       next_pause_(shortest_pause),
-      door_(loop_, socket_path_),
+      door_(loop_, api::socket_in(run_directory)),
       ike_(loop_, sas_, run_directory + "/keystore.sock"),
+      outcome_(loop_.get_executor()),
+      verbs_({.engine = ike_.engine(),
+              .outside = ike_,
+              .keys = ike_.exports(),
+              .running = [this]() -> const loaded& { return running_; },
+              .file = file_,
+              .apply = [this](loaded wanted) { return take(std::move(wanted)); }}),
       signals_(loop_, SIGTERM, SIGINT, SIGHUP),
       reload_wanted_(loop_) {
   door_.on_event([this](const api::event& event) {
@@ -59,9 +66,19 @@ control_daemon::control_daemon(std::string file, configuration checked, const st
 }
 
 void control_daemon::run() {
+  listen();
   asio::co_spawn(loop_, serve(), rethrow);
   asio::co_spawn(loop_, handle_signals(), rethrow);
   loop_.run();
+}
+
+// Without it tunnels work as well: that is no reason to end.
+void control_daemon::listen() {
+  auto opened = control_socket::listen(loop_, api::control_socket_in(run_directory_), verbs_.table());
+  if (opened)
+    operators_.emplace(std::move(*opened));
+  else
+    log_event(log_level::error, "control.no_socket", opened.error().reason);
 }
 
 asio::awaitable<void> control_daemon::serve() {
@@ -139,8 +156,23 @@ void control_daemon::reload() {
     log_event(log_level::error, "config.bad", file_ + " has errors: nothing was changed");
     return;
   }
-  candidate_ = std::move(read.config);
+  candidate_ = std::move(read);
   reload_wanted_.cancel();
+}
+
+asio::awaitable<result<void>> control_daemon::take(loaded wanted) {
+  if (!door_.is_open()) co_return failure("the data plane is not there");
+  if (candidate_) co_return failure("a reload is under way");
+  candidate_ = std::move(wanted);
+  reload_wanted_.cancel();
+  auto reason = co_await outcome_.wait();
+  if (!reason.empty()) co_return failure(std::move(reason));
+  co_return result<void>();
+}
+
+void control_daemon::tell(log_level level, std::string_view event, const std::string& text) {
+  log_event(level, event, text + (level == log_level::error ? ": nothing was changed" : ""));
+  outcome_.say(level == log_level::error ? text : std::string());
 }
 
 asio::awaitable<bool> control_daemon::apply() {
@@ -153,12 +185,12 @@ asio::awaitable<bool> control_daemon::apply() {
 }
 
 // All or nothing: whatever can fail comes before anything is changed.
-asio::awaitable<bool> control_daemon::install(configuration wanted, bool is_reload) {
-  auto profiles = co_await ike_.read(wanted);
-  auto records = profiles ? compile(wanted) : std::unexpected(profiles.error());
+asio::awaitable<bool> control_daemon::install(loaded wanted, bool is_reload) {
+  auto profiles = co_await ike_.read(*wanted.config);
+  auto records = profiles ? compile(*wanted.config) : std::unexpected(profiles.error());
   if (!records) {
     if (is_reload) {
-      log_event(log_level::error, "config.bad", records.error().reason + ": nothing was changed");
+      tell(log_level::error, "config.bad", records.error().reason);
       co_return true;
     }
     log_trouble("config.bad", records.error().reason);
@@ -173,18 +205,22 @@ asio::awaitable<bool> control_daemon::install(configuration wanted, bool is_relo
         log_trouble("config.refused", report.reason);
         co_return false;
       }
-      log_event(log_level::error, "config.refused", report.reason + ": nothing was changed");
+      tell(log_level::error, "config.refused", report.reason);
       co_return true;
     case door::outcome::lost:
       log_trouble("dataplane.lost", report.reason);
       if (is_reload && !candidate_) candidate_ = std::move(wanted);  // on the next connection
+      outcome_.say("the data plane went away; it is done when that is back");
       co_return false;
   }
   last_trouble_.clear();
-  log_event(log_level::info, is_reload ? "config.applied" : "config.installed", text);
+  if (is_reload)
+    tell(log_level::info, "config.applied", text);
+  else
+    log_event(log_level::info, "config.installed", text);
   sd_notify("READY=1\nSTATUS=installed: " + text);
   if (!is_met_) is_met_ = (co_await sas_.meet()).has_value();
-  ike_.apply(std::move(*profiles), make_plan(running_, wanted));
+  ike_.apply(std::move(*profiles), make_plan(*running_.config, *wanted.config));
   running_ = std::move(wanted);
   co_return true;
 }

@@ -11,8 +11,11 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "config/load.hpp"
+#include "controlplane/cli/event_log.hpp"
 #include "controlplane/installer/installed_sas.hpp"
 #include "controlplane/installer/installer.hpp"
+#include "controlplane/main/control_socket.hpp"
+#include "controlplane/main/control_verbs.hpp"
 #include "controlplane/main/ike_service.hpp"
 
 namespace trunkgate {
@@ -20,7 +23,7 @@ namespace trunkgate {
 class control_daemon {
  public:
   // `checked` is what `file` said at start, and compiles.
-  control_daemon(std::string file, configuration checked, const std::string& run_directory);
+  control_daemon(std::string file, loaded checked, const std::string& run_directory);
 
   // Returns after SIGTERM or SIGINT.
   void run();
@@ -38,13 +41,18 @@ class control_daemon {
   void log_data_plane(const api::event& event);
   // False: it is to be tried again.
   boost::asio::awaitable<bool> apply();
-  boost::asio::awaitable<bool> install(configuration wanted, bool is_reload);
+  boost::asio::awaitable<bool> install(loaded wanted, bool is_reload);
+  void listen();
+  // For an operator who waits for the outcome.
+  boost::asio::awaitable<result<void>> take(loaded wanted);
+  // The outcome of a reload, to the log, and to the operator if one waits for it.
+  void tell(log_level level, std::string_view event, const std::string& text);
   // The same trouble again and again is logged once.
   void log_trouble(std::string_view event, const std::string& reason);
 
-  std::string file_, socket_path_;
-  configuration running_;
-  std::optional<configuration> candidate_;  // read on reload, not yet taken by the data plane
+  std::string file_, run_directory_;
+  loaded running_;
+  std::optional<loaded> candidate_;  // read on reload, not yet taken by the data plane
   std::string last_trouble_;
   std::uint64_t newest_event_ns_ = 0;  // events up to this time are in the log, or older than this process
   std::chrono::milliseconds next_pause_;
@@ -54,6 +62,9 @@ class control_daemon {
   door door_;
   installed_sas sas_{door_};
   ike_service ike_;
+  ike::answer_slot<std::string> outcome_;  // why a change was refused, or nothing
+  control_verbs verbs_;
+  std::optional<control_socket> operators_;
   boost::asio::signal_set signals_;
   boost::asio::steady_timer reload_wanted_;  // never expires; cancelled to wake the waiter
 };

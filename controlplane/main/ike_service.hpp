@@ -13,6 +13,7 @@
 #include "controlplane/ike/engine/engine.hpp"
 #include "controlplane/installer/installed_sas.hpp"
 #include "controlplane/main/ike_sockets.hpp"
+#include "controlplane/monitor/key_export.hpp"
 
 namespace trunkgate {
 
@@ -29,6 +30,7 @@ class ike_service final : public ike::environment {
   void apply(profiles wanted, const plan& changes);
 
   [[nodiscard]] ike::engine& engine() { return *engine_; }
+  [[nodiscard]] exporting_sink& exports() { return exports_; }
 
   // ---- ike::environment ----
   ike::timer_clock::time_point now() const override { return ike::timer_clock::now(); }
@@ -40,7 +42,7 @@ class ike_service final : public ike::environment {
   boost::asio::any_io_executor loop() override { return loop_.get_executor(); }
   std::optional<boost::asio::any_io_executor> pool() override { return pool_.get_executor(); }
   ike::timers& clock() override { return clock_; }
-  sa_sink& sink() override { return sas_; }
+  sa_sink& sink() override { return exports_; }
   keystore& keys() override { return *keys_; }
 
  private:
@@ -50,6 +52,7 @@ class ike_service final : public ike::environment {
 
   boost::asio::io_context& loop_;
   installed_sas& sas_;
+  exporting_sink exports_{sas_};
   std::unique_ptr<keystore> keys_;
   // Certificates and slow groups: a flood of handshakes never holds up a liveness check.
   boost::asio::thread_pool pool_{1};

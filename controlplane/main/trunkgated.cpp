@@ -27,7 +27,7 @@ int serve(const std::string& file, const std::string& run_directory) {
     return 1;
   }
   log_event(log_level::info, "daemon.started", "version " TRUNKGATE_VERSION ", configuration " + file);
-  control_daemon(file, std::move(*read.config), run_directory).run();
+  control_daemon(file, std::move(read), run_directory).run();
   return 0;
 }
 

@@ -16,5 +16,6 @@ inline constexpr const char* run_directory_variable = "TRUNKGATE_RUN_DIR";
 }
 
 [[nodiscard]] inline std::string socket_in(const std::string& directory) { return directory + "/dataplane.sock"; }
+[[nodiscard]] inline std::string control_socket_in(const std::string& directory) { return directory + "/control.sock"; }
 
 }  // namespace trunkgate::api

@@ -24,7 +24,8 @@ MAY_INCLUDE = {
     "controlplane/policy": CONTROL,
     # What policy compiles is what the installer sends and what `trunkgate check` tries.
     "controlplane/installer": [*CONTROL, "controlplane/policy"],
-    "controlplane/monitor": CONTROL,
+    # What it tells of IKE it reads from IKE's own objects; the sink is where the keys that an operator asks for pass.
+    "controlplane/monitor": [*CONTROL, "controlplane/ike", "controlplane/installer/sa_sink.hpp"],
     "controlplane/cli": [*CONTROL, "controlplane/policy"],
 }
 # Composition and tests: anything. Nothing includes them.
