@@ -5,17 +5,22 @@ Everything runs in network namespaces that vanish with the program. Each step sa
 come out as said ends the demo with its reason and a status other than 0.
 """
 
+import json
 import os
 import sys
 import tempfile
 import time
 
+import yaml
+
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../functional"))
 
 from harness import traffic  # noqa: E402
-from harness.capture import Capture, assert_protected, esp_sa_options  # noqa: E402
+from harness.capture import Capture, assert_only_esp, esp_sa_options  # noqa: E402
 from harness.gateway import TRUNKGATE  # noqa: E402
+from harness.netns import wait_until  # noqa: E402
+from harness.pki import Authority  # noqa: E402
 from harness.topology import Sites  # noqa: E402
 
 STARTED = time.monotonic()
@@ -45,7 +50,7 @@ def shown(text, lines=30):
 def operator(gateway, *words):
     """What an operator at that gateway types, and sees."""
     say(f"     {gateway.netns}$ trunkgate {' '.join(words)}")
-    shown(gateway.table(*words[1:]))
+    shown(gateway.do(*words, "--no-color", check=False).stdout)
 
 
 def pings(sites):
@@ -91,29 +96,68 @@ def look_inside(sites, directory):
     proved("an independent decoder finds every ICV good and reads the inner packets, with the keys and only with them")
 
 
-def watched(sites, directory, name, work):
+def watched(sites, directory, name, work, judge=assert_only_esp):
     """Runs `work` while the WAN is captured, and judges the capture."""
     capture = Capture(sites.lab, "wan", "to-b", os.path.join(directory, name), snaplen=192)
     work()
     capture.stop()
-    count = assert_protected(capture, at_least=10_000)
+    count = judge(capture, at_least=10_000)
     proved(f"{count} ESP packets on the WAN, and not one packet or payload byte of the sites in clear")
 
 
-def two_sites(directory):
-    chapter("two sites over the open WAN")
+def start(sites, authority):
+    """Both gateways, with a certificate each; returns when the tunnel is up."""
+    own, other = sites.ike_tunnels(authority)
+    sites.start_gateways([own], tunnels_b=[other])
+    await_up(sites.gw_a)
+    row = sites.gw_a.tunnels()["a-b"]
+    proved(f"the tunnel came up by itself: {row['suite']}")
+
+
+def await_up(gateway, state="up"):
+    wait_until(lambda: gateway.tunnels().get("a-b", {}).get("state") == state,
+               lambda: f"a-b is {state}\n{gateway.explain('a-b')}", 30)
+
+
+def rekey(sites, directory):
+    """Both kinds of rekey, from both ends, while numbered datagrams pass both ways."""
+    flow = traffic.BothWays(sites.lab, ("site-a", Sites.A4), ("site-b", Sites.B4), directory)
+    for gateway, words in ((sites.gw_a, ("--child", "lan")), (sites.gw_b, ("--child", "lan")), (sites.gw_a, ("--ike",)),
+                           (sites.gw_b, ("--ike",))):
+        before = known_by(gateway)
+        gateway.do("rekey", "a-b", *words)
+        wait_until(lambda: known_by(gateway) != before, "other keys", 10)
+        flow.wait_progress(40)
+    flow.wait_progress(1200)  # the old SAs are gone by now
+    reports = flow.finish()
+    lost = sum(got["missing"] for _, got in reports)
+    packets = sum(sent["sent"] for sent, _ in reports)
+    if lost:
+        raise AssertionError(f"{lost} of {packets} datagrams were lost while keys changed: {reports}")
+    proved(f"new keys four times, for the child SA and the IKE SA, asked for at either end: {packets} datagrams, none lost")
+
+
+def known_by(gateway):
+    """What changes with each rekey."""
+    row = gateway.tunnels()["a-b"]
+    return (row["ike"]["initiator_spi"], sorted(sa["spi"] for sa in gateway.show("sas") if sa["direction"] == "in"))
+
+
+def joined_by_ike(directory, authority):
+    chapter("two sites over the open WAN, joined by IKEv2")
     say("""
      site-a            gw-a                    wan                    gw-b            site-b
      10.1.1.10/16  --  203.0.113.2  -- (a router; watched) --  198.51.100.2  --  10.2.1.10/16
      fd00:1::10/64                                                               fd00:2::10/64
 
-     Between the gateways: ESP in tunnel mode, AES-256-GCM, extended sequence numbers, keys set by hand.
+     Each gateway has a certificate (ECDSA, P-256) of an authority that was made a moment ago. What they offer each other
+     is the default: x25519 together with ML-KEM-768, AES-256-GCM, extended sequence numbers.
 """)
     sites = Sites(os.path.join(directory, "open"))
     try:
-        sites.start_gateways()
-        proved("both gateways run: `trunkgate run`, as in a container; the devices are veth pairs with their offloads on")
+        start(sites, authority)
         operator(sites.gw_a, "show", "ports")
+        operator(sites.gw_a, "show", "tunnels")
 
         def work():
             pings(sites)
@@ -121,12 +165,12 @@ def two_sites(directory):
             transfer("site-b", "site-a", Sites.A6, FILE_SIZE)
             udp(sites, Sites.B4, directory)
             udp(sites, Sites.B6, directory)
+            rekey(sites, directory)
 
         watched(sites, directory, "open.pcap", work)
-        look_inside(sites, directory)
+        operator(sites.gw_a, "explain", "a-b")
         operator(sites.gw_a, "show", "sas")
-        operator(sites.gw_a, "show", "drops")
-        operator(sites.gw_a, "show", "algorithms")
+        explained_failure(sites)
         for gateway in (sites.gw_a, sites.gw_b):
             if (status := gateway.stop()) != 0:
                 raise AssertionError(f"{gateway.netns} ended with status {status}\n{gateway.log_tail()}")
@@ -138,15 +182,36 @@ def two_sites(directory):
         sites.close()
 
 
-def behind_a_nat(directory):
+def explained_failure(sites):
+    """Gateway B's operator changes what its children take; A's asks why the tunnel is down."""
+    say("\n     At gw-b somebody writes `esp: [aes128cbc-sha256]` and applies it; then the tunnel is begun anew.")
+    with open(sites.gw_b.config) as f:
+        document = yaml.safe_load(f)
+    for child in document["tunnels"]["a-b"]["children"].values():
+        child["esp"] = ["aes128cbc-sha256"]
+    with open(sites.gw_b.config, "w") as f:
+        yaml.safe_dump(document, f, sort_keys=False)
+    say(f"     gw-b$ trunkgate apply {os.path.basename(sites.gw_b.config)}")
+    shown(sites.gw_b.do("apply", sites.gw_b.config, check=False).stdout)
+    sites.gw_a.do("down", "a-b")
+    await_up(sites.gw_a, "down")
+    sites.gw_a.do("up", "a-b")
+    wait_until(lambda: "NO_PROPOSAL_CHOSEN" in json.dumps(sites.gw_a.explain("a-b")), "the reason is known", 20)
+    operator(sites.gw_a, "show", "tunnels")
+    operator(sites.gw_a, "explain", "a-b")
+    operator(sites.gw_b, "explain", "a-b")
+    proved("the tunnel is down, and both ends say why, and where to mend it")
+
+
+def behind_a_nat(directory, authority):
     chapter("the same with a NAT in between")
     say("""
      gw-a has the private address 192.168.100.2. The WAN's router masquerades it (nftables) and gives its UDP port
-     4500 another number: gw-b sees 198.51.100.1, port 40000. So ESP travels in UDP (RFC 3948).
+     4500 another number: gw-b sees 198.51.100.1, port 40000. IKE finds the NAT; ESP travels in UDP (RFC 3948).
 """)
     sites = Sites(os.path.join(directory, "nat"), nat=True)
     try:
-        sites.start_gateways()
+        start(sites, authority)
 
         def work():
             pings(sites)
@@ -155,8 +220,23 @@ def behind_a_nat(directory):
             udp(sites, Sites.B4, directory)
 
         watched(sites, directory, "nat.pcap", work)
+        operator(sites.gw_b, "show", "tunnels")
+    except BaseException:
+        say_logs(sites)
+        raise
+    finally:
+        sites.close()
+
+
+def keys_by_hand(directory):
+    chapter("in the laboratory: keys by hand, and an independent decoder")
+    sites = Sites(os.path.join(directory, "lab"))
+    try:
+        sites.start_gateways()
+        pings(sites)
         look_inside(sites, directory)
-        operator(sites.gw_b, "show", "sas")
+        operator(sites.gw_a, "show", "drops")
+        operator(sites.gw_a, "show", "algorithms")
     except BaseException:
         say_logs(sites)
         raise
@@ -177,8 +257,10 @@ def main():
         return 1
     with tempfile.TemporaryDirectory(prefix="trunkgate-demo-") as directory:
         try:
-            two_sites(directory)
-            behind_a_nat(directory)
+            authority = Authority("demo CA")
+            joined_by_ike(directory, authority)
+            behind_a_nat(directory, authority)
+            keys_by_hand(directory)
         except (AssertionError, RuntimeError, TimeoutError, OSError) as reason:
             say(f"\nFAILED after {time.monotonic() - STARTED:.1f} s: {reason}")
             return 1

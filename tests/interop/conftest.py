@@ -11,10 +11,6 @@ import pytest  # noqa: E402
 from harness import gateway, strongswan  # noqa: E402
 from harness.interop import Interop  # noqa: E402
 
-# trunkgated does not speak IKE yet: until it does, only the harness is tried. Then this list goes.
-collect_ignore = [name for name in os.listdir(os.path.dirname(os.path.abspath(__file__)))
-                  if name.startswith("test_") and name != "test_harness.py"]
-
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):

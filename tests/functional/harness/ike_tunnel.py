@@ -34,8 +34,8 @@ class IkeChild:
     options: dict = dataclasses.field(default_factory=dict)  # lifetime, protocol, ...
 
     def settings(self):
-        return {"mode": self.mode, "local": list(self.local), "remote": list(self.remote), "esp": list(self.esp),
-                **self.options}
+        esp = {"esp": list(self.esp)} if self.esp else {}  # none: the gateway's default
+        return {"mode": self.mode, "local": list(self.local), "remote": list(self.remote), **esp, **self.options}
 
 
 @dataclasses.dataclass
@@ -71,5 +71,6 @@ class IkeTunnel:
                 remote["revocation"] = self.revocation
         else:
             out["psk"] = _put(directory, f"{self.name}.psk", self.psk)
-        return {**out, "ike": {"proposals": list(self.proposals), **self.ike},
+        proposals = {"proposals": list(self.proposals)} if self.proposals else {}
+        return {**out, "ike": {**proposals, **self.ike},
                 "children": {c.name: c.settings() for c in self.children}}

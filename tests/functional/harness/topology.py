@@ -14,6 +14,7 @@ from scapy.packet import Raw
 from . import config
 from .esp import Peer
 from .gateway import Gateway
+from .ike_tunnel import IkeChild, IkeTunnel
 from .netns import Lab, wait_until
 from .station import Station
 
@@ -60,10 +61,23 @@ class Sites:
         return [config.Tunnel("a-b", self.GW_A4, self.GW_B4, [child("lan", "10.1.0.0/16", "10.2.0.0/16"),
                                                              child("lan6", "fd00:1::/64", "fd00:2::/64")])]
 
-    def start_gateways(self, tunnels=None, policies=(), ports=None, wait=True, **gateway):
+    def ike_tunnels(self, authority, **settings):
+        """Gateway A's tunnel and B's, with certificates of this authority; what is not said is the gateway's default."""
+        both = []
+        for own, other, peer in (("a", "b", self.GW_B4), ("b", "a", self.NAT_OUTSIDE if self.nat else self.GW_A4)):
+            names = {side: f"gw-{side}.example" for side in "ab"}
+            nets = {"a": ("10.1.0.0/16", "fd00:1::/64"), "b": ("10.2.0.0/16", "fd00:2::/64")}
+            children = [IkeChild(name, [nets[own][n]], [nets[other][n]], []) for n, name in enumerate(("lan", "lan6"))]
+            both.append(IkeTunnel(peer, "a-b", "always" if own == "a" else "answer", names[own], names[other],
+                                  credential=authority.issue(names[own]), authorities=[authority], proposals=[],
+                                  children=children, **settings))
+        return both
+
+    def start_gateways(self, tunnels=None, policies=(), ports=None, wait=True, tunnels_b=None, **gateway):
+        """`tunnels`: of gateway A; B's are `tunnels_b`, or the same as seen from there."""
         self.tunnels_a = tunnels or self.tunnels()
         changes = {"peer": self.NAT_OUTSIDE, "udp": (4500, self.NAT_PORT)} if self.nat else {}
-        self.tunnels_b = [t.mirrored(**changes) for t in self.tunnels_a]
+        self.tunnels_b = tunnels_b or [t.mirrored(**changes) for t in self.tunnels_a]
         ping = {"name": "ping", "from": "any", "to": "box", "protocol": "icmp", "action": "bypass", "both_ways": True}
         ping6 = {**ping, "name": "ping6", "protocol": "ipv6-icmp"}
         a_wan = [f"{self.NAT_A4 if self.nat else self.GW_A4}/24", f"{self.GW_A6}/64"]
