@@ -38,7 +38,7 @@ keystore_server::keystore_server(int listener, int signals, key_ring& keys, repo
 
 keystore_server::~keystore_server() {
   for (auto& one : clients_) {
-    wipe(one.unsent.data(), one.unsent.size());
+    if (!one.unsent.empty()) wipe(one.unsent.data(), one.unsent.size());
     ::close(one.descriptor);
   }
   ::close(listener_);

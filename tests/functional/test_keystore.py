@@ -115,7 +115,7 @@ def test_the_ppk_is_mixed_as_rfc_8784_says(keystore, probe):
     (b"plain", b"plain"), (b"plain\n", b"plain"), (b"plain\r\n", b"plain"), (b" blank \n", b" blank "),
     (b"0x00ff10\n", b"\x00\xff\x10"), (b"0s" + base64.b64encode(b"base 64!") + b"\n", b"base 64!"),
     (b"0s" + base64.b64encode(b"three"), b"three"), ("schl\u00fcssel".encode(), "schl\u00fcssel".encode()),
-    (b"x" * 4096, b"x" * 4096), (b"two\nlines\n", b"two\nlines")])
+    (b"x" * 4096, b"x" * 4096), (b"two\nlines\n", b"two\nlines")], ids=range(10))
 def test_how_a_psk_is_written(keystore, probe, written, key):
     keystore.write("b.psk", written)
     keystore.start()
