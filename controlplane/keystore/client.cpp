@@ -72,7 +72,7 @@ class connection : public std::enable_shared_from_this<connection> {
 
   void close(const std::string& why) {
     boost::system::error_code ignored;
-    (void)socket_.close(ignored);  // ends the waits of an earlier connection, which the generation tells apart
+    ignored = socket_.close(ignored);  // ends the waits of an earlier connection, which the generation tells apart
     ++generation_;
     connected_ = false;
     timer_.cancel();
@@ -107,12 +107,12 @@ class connection : public std::enable_shared_from_this<connection> {
     if (connected_) return {};
     boost::system::error_code wrong;
     socket_ = protocol::socket(executor_);
-    (void)socket_.open(protocol(), wrong);
-    if (!wrong) (void)socket_.non_blocking(true, wrong);
+    wrong = socket_.open(protocol(), wrong);
+    if (!wrong) wrong = socket_.non_blocking(true, wrong);
     if (!wrong)
-      (void)socket_.set_option(asio::socket_base::send_buffer_size(2 * static_cast<int>(wire::message_limit)), wrong);
+      wrong = socket_.set_option(asio::socket_base::send_buffer_size(2 * static_cast<int>(wire::message_limit)), wrong);
     if (!wrong && path_.size() >= 108) return failure("the key process's socket has too long a path: " + path_);
-    if (!wrong) (void)socket_.connect(protocol::endpoint(path_), wrong);
+    if (!wrong) wrong = socket_.connect(protocol::endpoint(path_), wrong);
     if (wrong)
       return failure("the key process can't be reached at " + path_ + ": " + wrong.message() +
                      " (does trunkgate-keystore run?)");
