@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace trunkgate::ike::test {
 
 namespace {
@@ -15,12 +17,13 @@ ip_range range(const char* text) { return *parse_ip_range(text); }
 
 }  // namespace
 
-end::end(world& around_of, std::string address_text, const std::string& folder, std::uint32_t first_spi)
+end::end(world& around_of, std::string address_text, const std::string& folder, std::uint32_t first_spi,
+         admission_limits limits)
     : around(around_of),
       address(*parse_ip_address(address_text)),
       sas(first_spi),
       store(local_keystore(folder)),
-      ike(std::make_unique<engine>(*this)) {}
+      ike(std::make_unique<engine>(*this, limits)) {}
 
 timer_clock::time_point end::now() const { return around.time; }
 std::chrono::system_clock::time_point end::wall_time() const { return around.wall; }
@@ -36,11 +39,11 @@ void end::send(const ike_path& path, byte_view datagram) {
 }
 void end::send_keepalive(const ike_path&) { ++keepalives; }
 
-world::world()
+world::world(admission_limits limits)
     : folder(make_folder()),
       wall(std::chrono::system_clock::now()),
-      left(*this, "192.0.2.1", folder.string(), 0x10000),
-      right(*this, "192.0.2.2", folder.string(), 0x20000) {
+      left(*this, "192.0.2.1", folder.string(), 0x10000, limits),
+      right(*this, "192.0.2.2", folder.string(), 0x20000, limits) {
   write("t.psk", "correct horse battery staple\n");
 }
 
@@ -52,15 +55,90 @@ world::~world() {
   std::filesystem::remove_all(folder);
 }
 
+void world::translate(packet& one) const {
+  if (const auto here = nats.find(one.from); here != nats.end()) {
+    one.path.remote.address = here->second.outside;
+    one.path.remote.port = static_cast<std::uint16_t>(one.path.remote.port + here->second.shift);
+  }
+  for (const auto& [behind, how] : nats)
+    if (one.path.local.address == how.outside && one.from != behind) {
+      one.path.local.address = behind->address;
+      one.path.local.port = static_cast<std::uint16_t>(one.path.local.port - how.shift);
+    }
+}
+
 void world::deliver(packet one) {
+  translate(one);
   log.push_back(one);
   if (on_way && !on_way(one)) return;
-  clock.at(time + delay, [this, one = std::move(one)] {
+  const auto unlucky = [this] { return percent_ != 0 && trouble_chance_() % 100 < percent_; };
+  if (unlucky()) return;
+  const auto late = [&] { return delay + std::chrono::milliseconds(unlucky() ? trouble_chance_() % 1500 : 0); };
+  if (unlucky()) hand_in(one, late());
+  hand_in(one, late());
+}
+
+void world::hand_in(const packet& one, std::chrono::milliseconds after) {
+  clock.at(time + after, [this, one] {
     end* to = one.path.local.address == left.address    ? &left
               : one.path.local.address == right.address ? &right
                                                         : nullptr;
     if (to != nullptr && to->ike) to->ike->receive(one.path, one.data);
   });
+}
+
+void world::disturb(unsigned percent, std::uint64_t seed) {
+  percent_ = percent;
+  trouble_chance_.seed(seed);
+}
+
+::testing::AssertionResult world::clean(std::size_t pairs, std::size_t ike_sas) const {
+  auto bad = ::testing::AssertionFailure();
+  const auto whole = [](const remembering_sink& sink) {
+    return static_cast<std::size_t>(std::ranges::count_if(sink.sas, [](const auto& one) {
+      return one.second.inbound && one.second.outbound;
+    }));
+  };
+  if (left.sas.sas.size() != pairs || right.sas.sas.size() != pairs || whole(left.sas) != pairs ||
+      whole(right.sas) != pairs)
+    return bad << "pairs installed: " << whole(left.sas) << " of " << left.sas.sas.size() << " at the left, "
+               << whole(right.sas) << " of " << right.sas.sas.size() << " at the right";
+  for (const auto& [spi, one] : left.sas.sas) {
+    const auto other = right.sas.sas.find(one.outbound_spi);
+    if (other == right.sas.sas.end() || other->second.outbound_spi != spi ||
+        other->second.inbound_key != one.outbound_key || other->second.outbound_key != one.inbound_key)
+      return bad << "a pair of the left is none of the right";
+  }
+  if (left.ike->ike_sas() != ike_sas || right.ike->ike_sas() != ike_sas)
+    return bad << "IKE SAs: " << left.ike->ike_sas() << " and " << right.ike->ike_sas();
+  if (left.ike->half_open() + right.ike->half_open() != 0) return bad << "half-open IKE SAs are left";
+  if (clock.size() > 8 + 14 * (pairs + ike_sas)) return bad << clock.size() << " timers";
+  return ::testing::AssertionSuccess();
+}
+
+traffic::traffic(world& around, std::string child) : around_(around), child_(std::move(child)) { tick(); }
+
+void traffic::tick() {
+  one_way(around_.left, around_.right);
+  one_way(around_.right, around_.left);
+  around_.clock.at(around_.time + 5ms, [this, running = running_] {
+    if (*running) tick();
+  });
+}
+
+void traffic::one_way(end& from, end& to) {
+  ++sent;
+  const auto* by = from.sas.leaving(child_);
+  if (by == nullptr) {
+    ++lost;
+    return;
+  }
+  around_.clock.at(around_.time + 10ms,
+                   [this, running = running_, spi = by->outbound_spi, key = by->outbound_key, &to] {
+                     if (!*running) return;
+                     const auto* in = to.sas.arriving(spi);
+                     if (in == nullptr || in->inbound_key != key) ++lost;
+                   });
 }
 
 bool world::run(const std::function<bool()>& done, std::chrono::seconds limit) {
@@ -85,6 +163,7 @@ bool world::run(const std::function<bool()>& done, std::chrono::seconds limit) {
 
 void world::run_for(std::chrono::milliseconds duration) {
   const auto until = time + duration;
+  clock.at(until, [] {});  // not beyond it
   run([&] { return time >= until; }, std::chrono::ceil<std::chrono::seconds>(duration));
 }
 

@@ -1,6 +1,7 @@
 // Two whole IKE engines in one process: time, network and chance are the test's.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -13,6 +14,7 @@
 #include <gtest/gtest.h>
 
 #include "controlplane/ike/engine/engine.hpp"
+#include "controlplane/ike/wire/notify.hpp"
 #include "controlplane/ike/profile.hpp"
 #include "controlplane/keystore/local.hpp"
 
@@ -31,6 +33,7 @@ class remembering_sink : public sa_sink {
     child_mode mode{};
     sa_path path;
     sa_selectors selectors;
+    std::optional<std::uint16_t> worker;
     std::vector<std::uint8_t> inbound_key, outbound_key;
     bool inbound = false, outbound = false;
     std::uint64_t order = 0;  // of the outbound SA's coming
@@ -40,6 +43,7 @@ class remembering_sink : public sa_sink {
   void release_spi(std::uint32_t spi) override { released.insert(spi); }
   asio::awaitable<result<void>> add(const child_sa& pair, sa_directions which) override {
     if (refuse) co_return failure("no room");
+    EXPECT_NE(pair.tunnel, nullptr);
     auto& one = sas[pair.inbound_spi];
     one.outbound_spi = pair.outbound_spi;
     one.child = pair.child->name;
@@ -48,6 +52,7 @@ class remembering_sink : public sa_sink {
     one.mode = pair.mode;
     one.path = pair.path;
     one.selectors = pair.selectors;
+    one.worker = pair.worker;
     one.inbound_key.assign(pair.inbound_key.bytes().begin(), pair.inbound_key.bytes().end());
     one.outbound_key.assign(pair.outbound_key.bytes().begin(), pair.outbound_key.bytes().end());
     if (which != sa_directions::outbound) one.inbound = true;
@@ -105,7 +110,8 @@ class world;
 
 class end : public environment {
  public:
-  end(world& around, std::string address_text, const std::string& folder, std::uint32_t first_spi);
+  end(world& around, std::string address_text, const std::string& folder, std::uint32_t first_spi,
+      admission_limits limits);
 
   timer_clock::time_point now() const override;
   std::chrono::system_clock::time_point wall_time() const override;
@@ -117,13 +123,28 @@ class end : public environment {
   timers& clock() override;
   sa_sink& sink() override { return sas; }
   keystore& keys() override { return *store; }
+  unsigned workers() override { return worker_count; }
+
+  [[nodiscard]] tunnel& t() const { return *ike->find("t"); }
+  [[nodiscard]] ike_sa_pointer sa() const { return t().current(); }
+  [[nodiscard]] const negotiation_record& record() const { return sa()->record; }
+  [[nodiscard]] const failed_step& failure_of_t() const {
+    static const failed_step none;
+    return t().last_failure() ? t().last_failure()->failure : none;
+  }
 
   world& around;
   ip_address address;
   remembering_sink sas;
   std::unique_ptr<keystore> store;
   std::unique_ptr<engine> ike;
-  unsigned keepalives = 0;
+  unsigned keepalives = 0, worker_count = 1;
+};
+
+// A NAT in front of an end: outside it has another address, and ports of its own.
+struct nat {
+  ip_address outside;
+  std::uint16_t shift = 1000;  // of the ports
 };
 
 struct packet {
@@ -134,7 +155,7 @@ struct packet {
 
 class world {
  public:
-  world();
+  explicit world(admission_limits limits = {});
   ~world();
 
   // Runs until `done` or until `limit` of simulated time has passed; returns done().
@@ -152,6 +173,11 @@ class world {
   [[nodiscard]] bool up() const;  // child "lan" is installed at both ends, and the ends agree on it
   // What leaves either end by `child` arrives at the other one under the same key.
   [[nodiscard]] bool joined(const std::string& child = "lan") const;
+  // IKE packets are lost, come twice or come late, each with this chance.
+  void disturb(unsigned percent, std::uint64_t seed);
+  void calm() { percent_ = 0; }
+  // Both sinks have the same pairs, of them `pairs`, and nothing piles up in the engines.
+  [[nodiscard]] ::testing::AssertionResult clean(std::size_t pairs, std::size_t ike_sas = 1) const;
 
   std::filesystem::path folder;
   asio::io_context io{1};
@@ -165,6 +191,29 @@ class world {
   unsigned sent = 0;
   std::vector<packet> log;  // of what was sent
   end left, right;
+  std::map<end*, nat> nats;
+
+ private:
+  void hand_in(const packet& one, std::chrono::milliseconds after);
+  void translate(packet& one) const;
+  unsigned percent_ = 0;
+  std::mt19937_64 trouble_chance_;
+};
+
+// 200 packets a second each way. One leaves by the newest outbound SA and must find its inbound SA with the same key at
+// the other end 10 ms later.
+class traffic {
+ public:
+  explicit traffic(world& around, std::string child = "lan");
+  ~traffic() { *running_ = false; }
+  unsigned sent = 0, lost = 0;
+
+ private:
+  void tick();
+  void one_way(end& from, end& to);
+  world& around_;
+  std::string child_;
+  std::shared_ptr<bool> running_ = std::make_shared<bool>(true);
 };
 
 }  // namespace trunkgate::ike::test
