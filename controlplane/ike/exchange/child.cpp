@@ -381,8 +381,11 @@ asio::awaitable<std::expected<child_pointer, failed_step>> install_child(ike_sa_
   pair->waiting_outbound = std::move(record);
   pair->waiting_profile = agreed.profile;
   pair->switch_timer.set(sa->outside.clock(), sa->outside.now() + switch_after,
-                         [sa, weak = std::weak_ptr(pair)] {
-                           if (const auto made = weak.lock()) spawn(sa->outside, switch_outbound(sa, made));
+                         [of = std::weak_ptr(sa), weak = std::weak_ptr(pair)] {
+                           auto here = of.lock();
+                           for (auto next = here; next; next = here->successor.lock()) here = next;
+                           if (const auto made = weak.lock(); here && made)
+                             spawn(here->outside, switch_outbound(here, made));
                          });
   co_return pair;
 }

@@ -10,6 +10,9 @@ timers::key timers::at(timer_clock::time_point when, function run) {
   return which;
 }
 
+// What goes with a function may own timers, which cancel themselves here.
+timers::~timers() { const auto gone = std::exchange(waiting_, {}); }
+
 void timers::cancel(const key& which) { waiting_.erase(which); }
 
 std::optional<timer_clock::time_point> timers::next() const {

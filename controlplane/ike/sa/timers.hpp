@@ -27,6 +27,9 @@ class timers {
 
   // `changed` is called when the earliest time may have changed.
   explicit timers(std::function<void()> changed = {}) : changed_(std::move(changed)) {}
+  timers(const timers&) = delete;
+  timers& operator=(const timers&) = delete;
+  ~timers();
 
   key at(timer_clock::time_point when, function run);
   void cancel(const key& which);  // one that ran or was cancelled is no error

@@ -49,7 +49,7 @@ TEST(Workers, OfBothSidesNeedNotBeAsMany) {
     for_each_worker(a, b);
     b.ike->start = start_mode::always;
   });
-  w.run_for(60s);
+  w.run_for(200s);
   const auto right = workers_of(w.right.sas);
   for (int i = 0; i < 4; ++i) EXPECT_GE(right.count(i), 1u);
   EXPECT_GE(workers_of(w.left.sas).count(0), 1u);
@@ -67,7 +67,7 @@ TEST(Workers, ShareOneChildWithAPeerThatDoesNotKnow) {
       a.children[0].per_worker = true;
       b.children[0].per_worker = !switched_off;
     });
-    w.run_for(30s);
+    w.run_for(60s);
     EXPECT_EQ(workers_of(w.left.sas), (std::multiset<int>{-1}));
     EXPECT_TRUE(w.clean(1));
   }
@@ -79,7 +79,7 @@ TEST(Workers, StopAtTheLimitOfThePeer) {
   w.left.worker_count = 100;
   w.right.worker_count = 2;
   w.begin(for_each_worker);
-  w.run_for(30s);
+  w.run_for(60s);
   EXPECT_EQ(w.right.sas.sas.size(), 66u);
   EXPECT_TRUE(w.left.sa()->no_more_queues);
   EXPECT_TRUE(w.left.t().warnings().empty());
