@@ -148,7 +148,7 @@ TEST(Establish, ThePostQuantumPreSharedKeyIsMixedIn) {
       for (auto* one : {&a, &b})
         one->ike->post_quantum_key = {.id = "p", .key = {.name = "ppk", .path = "x"}, .required = required};
     });
-    ASSERT_TRUE(w.run([&] { return w.up(); }, 5s));
+    ASSERT_TRUE(w.run([&] { return w.up(); }, 5s)) << w.left.failure_of_t().text << w.right.failure_of_t().text;
     EXPECT_TRUE(noted(w.left.record(), "post-quantum"));
   }
 }
