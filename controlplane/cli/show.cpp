@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <iostream>
 
+#include "controlplane/cli/control_client.hpp"
 #include "controlplane/cli/text.hpp"
+#include "controlplane/cli/tunnel_text.hpp"
 #include "dataplane/api/run_directory.hpp"
 #include "dataplane/core/drop_reason.hpp"
 
@@ -108,6 +110,7 @@ result<listing> fetch_gateway(api::channel& channel, std::string_view) {
 
 constexpr show_subject subjects[] = {
     {"ports", "port", "name, device, path, state, addresses, traffic", fetch_ports},
+    {"tunnels", "tunnel", "tunnels that are keyed by IKE: state, rates, the reason of each that is not up", nullptr},
     {"sas", "tunnel", "security associations by tunnel and child", fetch_sas},
     {"policies", "policy", "the operator's rules and how many flows matched", fetch_policies},
     {"routes", "route", "the forwarding table and its next hops", fetch_routes},
@@ -118,6 +121,25 @@ constexpr show_subject subjects[] = {
     {"events", "tunnel", "what happened of late: lifetimes, sequence numbers, unknown SPIs", fetch_events},
     {"gateway", "gateway", "the data plane process itself", fetch_gateway},
 };
+
+// What trunkgated knows, and the data plane does not.
+result<listing> fetch_tunnels(const arguments& given, const std::string& wanted) {
+  auto daemon = control_client::connect(given);
+  if (!daemon) return std::unexpected(daemon.error());
+  const auto said = daemon->ask({{"verb", "tunnels"}, {"tunnel", wanted}});
+  if (!said) return std::unexpected(said.error());
+  return list_tunnels(*said, now_unix_ns());
+}
+
+result<listing> fetch(const show_subject& subject, const arguments& given, const std::string& wanted) {
+  if (subject.list == nullptr) return fetch_tunnels(given, wanted);
+  auto channel =
+      api::channel::connect(given.value("socket", api::socket_in(api::run_directory(given.value("run-dir")))));
+  if (!channel) return failure(channel.error().reason + "; is it running? (trunkgate run)");
+  auto listed = subject.list(*channel, wanted);
+  if (!listed) return failure(std::string(subject.name) + ": " + listed.error().reason);
+  return listed;
+}
 
 int fail(const std::string& reason) {
   std::cerr << "trunkgate show: " << reason << "\n";
@@ -136,12 +158,8 @@ int run_show(const arguments& given) {
   if (detail) names.pop_back();
   if (names.size() > 1) return fail("one " + std::string(subject->one) + " at a time (trunkgate help show)");
 
-  auto channel =
-      api::channel::connect(given.value("socket", api::socket_in(api::run_directory(given.value("run-dir")))));
-  if (!channel) return fail(channel.error().reason + "; is it running? (trunkgate run)");
-  auto listed = subject->list(*channel, names.empty() ? "" : names.front());
-  if (!listed) return fail(std::string(subject->name) + ": " + listed.error().reason);
-
+  const auto listed = fetch(*subject, given, names.empty() ? "" : names.front());
+  if (!listed) return fail(listed.error().reason);
   if (given.has("json")) {
     std::cout << json_text(listed->objects);
   } else if (detail) {

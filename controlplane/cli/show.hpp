@@ -15,7 +15,7 @@ struct show_subject {
   std::string_view name;  // "ports"
   std::string_view one;   // "port"
   std::string_view help;
-  result<listing> (*list)(api::channel&, std::string_view wanted);  // `wanted` empty: all
+  result<listing> (*list)(api::channel&, std::string_view wanted);  // `wanted` empty: all; none: the daemon is asked
 };
 [[nodiscard]] std::span<const show_subject> show_subjects();
 

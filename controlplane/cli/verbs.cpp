@@ -37,14 +37,36 @@ constexpr option_row capture_options[] = {
     run_dir_row,
     socket_row,
 };
-constexpr option_row plan_options[] = {
-    {"against", "FILE", "what runs (/etc/trunkgate/trunkgate.yaml)"},
-    {"json", "", "stable, documented fields for programs"},
-    {"wide", "", "long values in full"},
-};
 constexpr option_row peer_config_options[] = {
     {"for", "KIND", "what the far end is: strongswan"},
     {"config", "FILE", "our configuration (/etc/trunkgate/trunkgate.yaml)"},
+};
+constexpr option_row plan_options[] = {
+    {"against", "FILE", "another file instead of what runs"},
+    {"json", "", "stable, documented fields for programs"},
+    {"wide", "", "long values in full"},
+    run_dir_row,
+};
+constexpr option_row apply_options[] = {
+    {"allow-restart", "", "also changes for which the data plane starts anew"},
+    {"json", "", "stable, documented fields for programs"},
+    {"wide", "", "long values in full"},
+    run_dir_row,
+};
+constexpr option_row explain_options[] = {
+    {"json", "", "the whole record, with stable, documented fields"},
+    run_dir_row,
+};
+constexpr option_row tunnel_options[] = {run_dir_row};
+constexpr option_row rekey_options[] = {
+    {"child", "NAME", "one child only; otherwise all"},
+    {"ike", "", "the IKE SA instead"},
+    run_dir_row,
+};
+constexpr option_row debug_options[] = {
+    {"for", "TIME", "for how long: 90s, 5m (5m)"},
+    {"out", "DIR", "where Wireshark's tables go"},
+    run_dir_row,
 };
 constexpr option_row doctor_options[] = {
     {"json", "", "stable, documented fields for programs"},
@@ -85,10 +107,17 @@ int print_help(const arguments& given) {
 constexpr verb all_verbs[] = {
     {"run", "", "runs the daemons in the foreground", 0, 0, run_options, run_supervised},
     {"check", "FILE", "tells every error in a configuration; needs no daemon", 1, 1, {}, run_check},
-    {"plan", "FILE", "what would change, line by line, and what each line costs", 1, 1, plan_options, run_plan},
     {"peer-config", "TUNNEL --for KIND", "the far end's configuration, written from ours", 1, 1, peer_config_options,
      run_peer_config},
-    {"show", "SUBJECT [NAME] [detail]", "what the data plane holds", 1, 3, show_options, run_show},
+    {"plan", "FILE", "what would change, line by line, and what each line costs", 1, 1, plan_options, run_plan},
+    {"apply", "FILE", "makes what runs what the file says; touches nothing else", 1, 1, apply_options, run_apply},
+    {"show", "SUBJECT [NAME] [detail]", "what the gateway holds", 1, 3, show_options, run_show},
+    {"explain", "TUNNEL", "why a tunnel is as it is", 1, 1, explain_options, run_explain},
+    {"up", "TUNNEL", "brings a tunnel up, and waits for it", 1, 1, tunnel_options, run_up},
+    {"down", "TUNNEL", "closes a tunnel, until it is wanted again", 1, 1, tunnel_options, run_down},
+    {"rekey", "TUNNEL", "new keys for a tunnel, make before break", 1, 1, rekey_options, run_rekey},
+    {"debug", "keys TUNNEL", "a tunnel's keys for Wireshark, if the configuration allows it", 2, 2, debug_options,
+     run_debug},
     {"trace", "[tunnel NAME|from ADDR|to ADDR] [count N]", "the way of single packets, stage by stage", 0, 8,
      trace_options, run_trace},
     {"capture", "[tunnel NAME|from ADDR|to ADDR] [count N] -w FILE|-", "packets into a pcapng, also inside the tunnels",

@@ -57,8 +57,14 @@ struct verb {
 // One file each.
 [[nodiscard]] int run_supervised(const arguments& given);
 [[nodiscard]] int run_check(const arguments& given);
-[[nodiscard]] int run_plan(const arguments& given);
 [[nodiscard]] int run_peer_config(const arguments& given);
+[[nodiscard]] int run_plan(const arguments& given);
+[[nodiscard]] int run_apply(const arguments& given);
+[[nodiscard]] int run_explain(const arguments& given);
+[[nodiscard]] int run_up(const arguments& given);
+[[nodiscard]] int run_down(const arguments& given);
+[[nodiscard]] int run_rekey(const arguments& given);
+[[nodiscard]] int run_debug(const arguments& given);
 [[nodiscard]] int run_doctor(const arguments& given);
 [[nodiscard]] int run_schema(const arguments& given);
 [[nodiscard]] int run_bench(const arguments& given);

@@ -121,7 +121,7 @@ class end : public environment {
   std::optional<ip_address> source_for(const ip_address&) override { return address; }
   asio::any_io_executor loop() override;
   timers& clock() override;
-  sa_sink& sink() override { return sas; }
+  sa_sink& sink() override { return before_sas != nullptr ? *before_sas : sas; }
   keystore& keys() override { return *store; }
   unsigned workers() override { return worker_count; }
 
@@ -136,6 +136,7 @@ class end : public environment {
   world& around;
   ip_address address;
   remembering_sink sas;
+  sa_sink* before_sas = nullptr;  // what stands between the engine and them
   std::unique_ptr<keystore> store;
   std::unique_ptr<engine> ike;
   unsigned keepalives = 0, worker_count = 1;
