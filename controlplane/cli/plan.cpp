@@ -1,6 +1,7 @@
 // `trunkgate plan`: what would change, and what it costs.
 #include <iostream>
 
+#include "config/load.hpp"
 #include "config/plan_json.hpp"
 #include "controlplane/cli/control_client.hpp"
 #include "controlplane/cli/plan_text.hpp"

@@ -11,7 +11,7 @@ namespace trunkgate {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr auto up_limit = 30s, look_again = 100ms;
+constexpr std::chrono::milliseconds up_limit = 30s, look_again = 100ms;
 
 int fail(std::string_view verb, const std::string& reason) {
   std::cerr << "trunkgate " << verb << ": " << reason << "\n";

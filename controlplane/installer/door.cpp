@@ -6,8 +6,10 @@
 #include <cerrno>
 #include <chrono>
 #include <deque>
+#include <map>
 
 #include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
@@ -65,7 +67,13 @@ class door::connection : public std::enable_shared_from_this<connection> {
     }
     send();
   }
-  void on_loss(loss_handler handler) { loss_.push_back(std::move(handler)); }
+  std::uint64_t on_loss(loss_handler handler) {
+    loss_.emplace(++loss_count_, std::move(handler));
+    return loss_count_;
+  }
+  void stop_waiting(std::uint64_t number) {
+    if (auto found = loss_.extract(number)) asio::post(loop_, std::move(found.mapped()));
+  }
 
   // Everybody who waits is told.
   void fail(const std::string& why) {
@@ -77,7 +85,7 @@ class door::connection : public std::enable_shared_from_this<connection> {
     unsent_.clear();
     for (auto& one : waiting_) complete(std::move(one.handler), {.what = outcome::lost, .reason = why, .records = {}});
     waiting_.clear();
-    for (auto& one : loss_) asio::post(loop_, std::move(one));
+    for (auto& [number, one] : loss_) asio::post(loop_, std::move(one));
     loss_.clear();
     on_event_ = {};
   }
@@ -188,7 +196,8 @@ class door::connection : public std::enable_shared_from_this<connection> {
   event_function on_event_;
   std::deque<secret> unsent_;
   std::deque<waiting> waiting_;
-  std::vector<loss_handler> loss_;
+  std::map<std::uint64_t, loss_handler> loss_;  // by a number of their own
+  std::uint64_t loss_count_ = 0;
   std::uint32_t next_request_ = 1, next_sent_ = 1;
   bool sending_ = false, failed_ = false;
 };
@@ -221,11 +230,20 @@ asio::awaitable<door::answer> door::ask(door_request request) {
       asio::use_awaitable);
 }
 
+// Whoever waits for something else as well may stop waiting for this.
 asio::awaitable<void> door::lost() {
   if (!is_open()) co_return;
   const auto here = connection_;
   co_await asio::async_initiate<decltype(asio::use_awaitable), void()>(
-      [&here](auto handler) { here->on_loss(loss_handler(std::move(handler))); }, asio::use_awaitable);
+      [&here](auto handler) {
+        auto slot = asio::get_associated_cancellation_slot(handler);
+        const auto number = here->on_loss(loss_handler(std::move(handler)));
+        if (slot.is_connected())
+          slot.assign([weak = std::weak_ptr(here), number](asio::cancellation_type) {
+            if (const auto still = weak.lock()) still->stop_waiting(number);
+          });
+      },
+      asio::use_awaitable);
 }
 
 }  // namespace trunkgate

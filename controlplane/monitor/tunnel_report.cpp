@@ -21,6 +21,12 @@ std::string spi_text(std::uint32_t spi) {
   std::snprintf(buffer.data(), buffer.size(), "0x%08x", spi);
   return buffer.data();
 }
+// As tshark writes IKE's.
+std::string spi_text(std::uint64_t spi) {
+  std::array<char, 20> buffer{};
+  std::snprintf(buffer.data(), buffer.size(), "%016llx", static_cast<unsigned long long>(spi));
+  return buffer.data();
+}
 
 std::string_view nat_word(const ike::ike_sa& sa) {
   if (sa.nat_here && sa.nat_there) return "both";
@@ -64,6 +70,8 @@ json ike_report(const ike::ike_sa& sa, ike::timer_clock::time_point now, std::ch
   const auto since = wall - std::chrono::duration_cast<std::chrono::system_clock::duration>(now - sa.since);
   return {{"number", sa.number},
           {"initiator", sa.initiator},
+          {"initiator_spi", spi_text(sa.messages->initiator_spi())},
+          {"responder_spi", spi_text(sa.messages->responder_spi())},
           {"since_unix_ns", unix_ns(since)},
           {"suite", ike::proposal_word(sa.chosen.transforms)},
           {"peer_id", sa.record.peer_id},

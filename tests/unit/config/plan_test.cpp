@@ -94,6 +94,7 @@ const change changes[] = {
     {"gateway.flow_entries", "workers: 2", "workers: 2, flow_entries: 64", "65536 -> 64", restart},
     {"gateway.lab", "workers: 2", "workers: 2, lab: true", "false -> true", none},
     {"gateway.legacy", "workers: 2", "workers: 2, legacy: true", "false -> true", none},
+    {"monitoring.allow_key_export", "ports:\n", "monitoring: { allow_key_export: true }\nports:\n", "false -> true", none},
     {"ports.wan.device", "eth0", "eth7", "eth0 -> eth7", update},
     {"ports.lan.addresses", "[10.1.0.1/16]", "[10.1.0.2/16, 10.8.0.1/16]", "10.1.0.1/16 -> 10.1.0.2/16, 10.8.0.1/16",
      update},
@@ -262,6 +263,7 @@ TEST(plan, every_impact_belongs_to_a_value_that_is_compared) {
     for (const auto& one : texts) EXPECT_TRUE(compared.insert(path + std::string(one.key)).second) << one.key;
   };
   take(texts_of(gateway_settings{}), "gateway.");
+  take(texts_of(monitoring_settings{}), "monitoring.");
   take(texts_of(port_settings{}), "ports.NAME.");
   take(texts_of(tunnel_settings{}), "tunnels.NAME.");
   take(texts_of(child_settings{}), "tunnels.NAME.children.NAME.");

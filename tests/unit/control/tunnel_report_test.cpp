@@ -302,7 +302,7 @@ TEST(watch, warns_of_outdated_algorithms) {
   });
   ASSERT_TRUE(w.run([&] { return w.up(); }, 5s));
   w.run_for(2s);
-  EXPECT_TRUE(warning.starts_with("tunnel.legacy t: came up with outdated algorithms: ike 3des-sha1")) << warning;
+  EXPECT_TRUE(warning.starts_with("tunnel.legacy t: came up with outdated algorithms: ike 3des-prfsha1-sha1-modp1024")) << warning;
 }
 
 }  // namespace
