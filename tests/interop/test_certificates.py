@@ -22,10 +22,10 @@ def test_every_kind_of_key(interop, starter, key):
 def test_rsa_signs_with_pss(interop, starter):
     """RFC 7427 with RSASSA-PSS where the peer takes it."""
     ours, theirs = certified(pki.Authority("CA"), "rsa3072")
-    theirs["remote"].auth = theirs["local"].auth = "ike:rsa/pss-sha256"  # not the authority's own signatures
+    theirs["remote"].auth = theirs["local"].auth = "ike:rsa/pss-sha512"  # not the authority's own signatures
     mark = interop.peer.mark()
     interop.bring_up(starter, interop.tunnel(**ours), interop.connection(**theirs))
-    assert interop.peer.logged(rf"authentication of '{A_ID}' with RSA_EMSA_PSS_SHA2_256.* successful", mark)
+    assert interop.peer.logged(rf"authentication of '{A_ID}' with RSA_EMSA_PSS_SHA2_512.* successful", mark)
     interop.check_traffic()
 
 
