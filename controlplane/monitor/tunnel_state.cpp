@@ -52,13 +52,17 @@ std::string path_of(const ike::tunnel& one, const std::string& path) {
 tunnel_state state_of(const ike::tunnel& one) {
   const auto sa = one.current();
   if (!sa) return without_ike_sa(one);
-  if (!one.warnings().empty()) return of_failure(one, tunnel_condition::degraded, one.warnings().front());
   const auto& children = one.profile().settings.children;
+  // An IKE SA alone carries nothing.
+  bool carries = children.empty();
+  for (std::size_t i = 0; i < children.size(); ++i) carries |= one.child_is_up(i);
+  const auto worse = carries ? tunnel_condition::degraded : tunnel_condition::down;
+  if (!one.warnings().empty()) return of_failure(one, worse, one.warnings().front());
   for (std::size_t i = 0; i < children.size(); ++i) {
     if (one.child_is_up(i)) continue;
     if (sa->record.failure.what != ike::trouble::none)
-      return of_failure(one, tunnel_condition::degraded, sa->record.failure);
-    return made(tunnel_condition::degraded, "child \"" + children[i].name + "\" is not up",
+      return of_failure(one, worse, sa->record.failure);
+    return made(carries ? worse : tunnel_condition::connecting, "child \"" + children[i].name + "\" is not up",
                 path_of(one, "children." + children[i].name));
   }
   return made(tunnel_condition::up);

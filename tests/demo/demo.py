@@ -50,7 +50,7 @@ def shown(text, lines=30):
 def operator(gateway, *words):
     """What an operator at that gateway types, and sees."""
     say(f"     {gateway.netns}$ trunkgate {' '.join(words)}")
-    shown(gateway.do(*words, "--no-color", check=False).stdout)
+    shown(gateway.do(*words, check=False).stdout)
 
 
 def pings(sites):
