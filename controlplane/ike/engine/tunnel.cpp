@@ -239,7 +239,6 @@ void tunnel::child_up(const ike_sa_pointer& sa, const child_pointer& pair) {
     const bool about = one.path == path || one.path.starts_with(path + ".");
     return about && (one.what != trouble::key_exchange_refused || !pair->of_ike_auth);
   });
-  child_failures_ = 0;
   note_legacy(sa, pair->outdated, "child \"" + pair->settings(*profile_).name + "\"");
   keep_child(pair);
   remove_double_children(sa, pair);
@@ -276,8 +275,10 @@ void tunnel::child_gone(const ike_sa_pointer& sa, const child_pointer& pair, con
   const auto now = current();
   if (!now || now->superseded || why.what == trouble::closed_by_us) return;
   (void)sa;
-  // The peer closed it, or it ended: a moment later it is made again, unless somebody did.
-  make_missing_later(now, 1s);
+  // The peer closed it, or it ended: a moment later it is made again, unless somebody did; later, if it did not last.
+  const bool lasted = outside_.now() - pair->since >= long_life;
+  if (lasted) child_failures_ = 0;
+  make_missing_later(now, lasted ? timer_clock::duration(1s) : retry_pause());
 }
 
 void tunnel::replaced(const ike_sa_pointer& old, const ike_sa_pointer& next) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "controlplane/ike/exchange/exchanges.hpp"
 #include "controlplane/ike/exchange/steps.hpp"
 
 namespace trunkgate::ike {
@@ -11,9 +12,9 @@ namespace {
 constexpr std::size_t record_offers_limit = 16;
 // What is under way when an SA is replaced has arrived by then.
 constexpr auto inbound_grace = std::chrono::seconds(5);
-// The peer shows that it has a new pair by what it does next. Should that be lost, we go over by ourselves: by then the
-// answer has reached it, or it has asked again.
-constexpr auto switch_after = std::chrono::seconds(3);
+// The peer shows that it has a new pair by deleting what that replaces. Should that never come, we go over by ourselves
+// when it has our answer, or has given up asking for it: before that it would drop what we send.
+constexpr auto switch_after = std::chrono::seconds(75);
 // Children of one IKE SA, besides those of workers.
 constexpr std::size_t children_limit = 64;
 
@@ -397,7 +398,10 @@ asio::awaitable<void> switch_outbound(ike_sa_pointer sa, child_pointer pair) {
   if (!record || pair->state == child_state::gone) co_return;
   record->path = sa->child_path();
   if (auto done = co_await sa->outside.sink().add(*record, sa_directions::outbound); !done)
-    retire_child(sa, pair, failed(trouble::data_plane, done.error().reason));
+    co_return retire_child(sa, pair, failed(trouble::data_plane, done.error().reason));
+  if (auto loser = std::exchange(pair->outdone, nullptr))
+    spawn(sa->outside, delete_child(sa, loser,
+                                    failed(trouble::closed_by_us, "both sides rekeyed at once: the other one stays")));
 }
 
 namespace {
@@ -417,6 +421,7 @@ void retire_child(const ike_sa_pointer& sa, const child_pointer& pair, const fai
   pair->probe_timer.cancel();
   pair->waiting_outbound.reset();
   pair->waiting_profile.reset();
+  pair->outdone.reset();
   std::erase(sa->children, pair);
   if (const auto next = sa->successor.lock()) std::erase(next->children, pair);
   auto& outside = sa->outside;

@@ -96,8 +96,11 @@ bool ours_survives(const child& mine, const child& theirs) { return mine.lowest_
 asio::awaitable<void> settle_rekey(ike_sa_pointer sa, child_pointer old, child_pointer made) {
   const auto rival = old->rival.lock();
   if (rival && rival->state != child_state::gone && !ours_survives(*made, *rival)) {
-    co_await switch_outbound(sa, rival);
-    co_await delete_child(sa, made, failed(trouble::closed_by_us, "both sides rekeyed at once: the other one stays"));
+    // The peer has ours. Whether it has its own already we learn when it deletes the old one.
+    if (rival->waiting_outbound)
+      rival->outdone = made;
+    else
+      co_await delete_child(sa, made, failed(trouble::closed_by_us, "both sides rekeyed at once: the other one stays"));
     co_return;
   }
   if (old->state != child_state::gone) co_await delete_child(sa, old, failed(trouble::closed_by_us, "rekeyed"));

@@ -67,6 +67,12 @@ result<ike_sa_pointer> make_successor(ike_sa& old, succession from, std::span<co
 // Whoever asked for a rekey deletes the old IKE SA. Should that not come, it is gone by then all the same.
 constexpr auto farewell_limit = std::chrono::seconds(90);
 
+void close_in_the_end(const ike_sa_pointer& sa) {
+  sa->opening_timer.set(sa->outside.clock(), sa->outside.now() + farewell_limit, [weak = std::weak_ptr(sa)] {
+    if (const auto here = weak.lock()) close_ike_sa(here, failed(trouble::closed_by_us, "rekeyed"));
+  });
+}
+
 // RFC 7296 2.8: children belong to the new IKE SA from now on.
 void hand_over(ike_sa& old, const ike_sa_pointer& next) {
   next->children = std::move(old.children);
@@ -77,10 +83,7 @@ void hand_over(ike_sa& old, const ike_sa_pointer& next) {
   old.followup.reset();
   for (auto* each : {&old.liveness_timer, &old.rekey_timer, &old.keepalive_timer, &old.reauthentication_timer})
     each->cancel();
-  old.opening_timer.set(old.outside.clock(), old.outside.now() + farewell_limit,
-                        [weak = std::weak_ptr(old.shared_from_this())] {
-                          if (const auto here = weak.lock()) close_ike_sa(here, failed(trouble::closed_by_us, "rekeyed"));
-                        });
+  close_in_the_end(old.shared_from_this());
   old.owner->replaced(old.shared_from_this(), next);
   for (auto& [pair, why] : std::exchange(old.deletes_after_rekey, {})) {
     pair->state = child_state::up;
@@ -144,6 +147,7 @@ asio::awaitable<void> settle(ike_sa_pointer sa, ike_sa_pointer made) {
     co_return;
   }
   hand_over(*sa, made);
+  if (rival) close_in_the_end(rival);  // by the peer, if it learned of it
   co_await delete_ike_sa(sa, failed(trouble::closed_by_us, "rekeyed"));
 }
 

@@ -59,6 +59,8 @@ struct child {
   timer rekey_timer, expiry_timer, switch_timer, probe_timer;
   // While we rekey it: what the peer made in its place meanwhile.
   std::weak_ptr<child> rival;
+  // Ours, made at the same time, that goes as soon as packets leave by this one.
+  std::shared_ptr<child> outdone;
   [[nodiscard]] const child_settings& settings(const tunnel_profile& profile) const {
     return profile.settings.children[index];
   }

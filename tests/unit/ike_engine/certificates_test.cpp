@@ -59,8 +59,8 @@ TEST_P(Keys, ProveBothSides) {
     a.ike->psk = b.ike->psk = std::nullopt;
   });
   ASSERT_TRUE(w.run([&] { return w.up(); }, 5s)) << w.left.failure_of_t().text << w.right.failure_of_t().text;
-  EXPECT_EQ(w.left.record().peer_subject, "CN=right.example");
-  EXPECT_EQ(w.right.record().certificate_path, (std::vector<std::string>{"CN=left.example", "CN=ca"}));
+  EXPECT_EQ(w.left.record().peer_subject, "O=Example, CN=right.example");
+  EXPECT_EQ(w.right.record().certificate_path, (std::vector<std::string>{"O=Example, CN=left.example", "O=Example, CN=ca"}));
 }
 INSTANTIATE_TEST_SUITE_P(Certificates, Keys,
                          ::testing::Values("RSA-2048", "P-256", "P-384", "P-521", "ED25519", "ED448"));

@@ -321,7 +321,7 @@ TEST(Establish, TheResponderMakesMissingChildren) {
   a.children[1].remote = {*parse_ip_range("172.16.0.0/16")};
   w.configure(w.left, {a});
   ASSERT_TRUE(w.run([&] { return w.joined("dmz"); }, 600s));
-  w.run_for(10s);
+  w.run_for(150s);
   EXPECT_TRUE(w.right.t().warnings().empty());
   EXPECT_TRUE(w.clean(2));
 }
