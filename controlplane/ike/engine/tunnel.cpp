@@ -276,7 +276,7 @@ void tunnel::child_gone(const ike_sa_pointer& sa, const child_pointer& pair, con
   if (!now || now->superseded || why.what == trouble::closed_by_us) return;
   (void)sa;
   // The peer closed it, or it ended: a moment later it is made again, unless somebody did; later, if it did not last.
-  const bool lasted = outside_.now() - pair->since >= long_life;
+  const bool lasted = why.what != trouble::closed_by_peer || outside_.now() - pair->since >= long_life;
   if (lasted) child_failures_ = 0;
   make_missing_later(now, lasted ? timer_clock::duration(1s) : retry_pause());
 }

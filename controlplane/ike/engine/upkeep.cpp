@@ -104,7 +104,9 @@ std::optional<tunnel::missing_child> tunnel::next_missing(const ike_sa& sa, cons
 }
 
 void tunnel::make_missing_later(const ike_sa_pointer& sa, timer_clock::duration pause) {
-  sa->opening_timer.set(outside_.clock(), outside_.now() + pause, [this, weak = std::weak_ptr(sa)] {
+  const auto when = outside_.now() + pause;
+  if (sa->opening_timer.waiting() && sa->opening_timer.when() <= when) return;
+  sa->opening_timer.set(outside_.clock(), when, [this, weak = std::weak_ptr(sa)] {
     if (const auto here = weak.lock(); here && here->up()) go(make_missing_children(here));
   });
 }
@@ -140,6 +142,10 @@ asio::awaitable<void> tunnel::renew_child(child_pointer pair, bool probe) {
   const std::weak_ptr<bool> alive = alive_;
   const auto sa = holder(pair);
   if (!sa || pair->state != child_state::up || pair->index == child::not_configured) co_return;
+  // The peer has just replaced it, or made it in place of another one that it has yet to delete: there is no hurry, and
+  // two in its place would be too many.
+  const auto heir = pair->rival.lock();
+  if ((heir && heir->state != child_state::gone) || pair->waiting_outbound) co_return;
   const auto why = co_await create_child(sa, pair->index, pair);
   if (alive.expired()) co_return;
   if (!why) {

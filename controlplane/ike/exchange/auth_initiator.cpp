@@ -89,10 +89,14 @@ asio::awaitable<outcome> take_first_child(ike_sa_pointer sa, const child_request
   auto agreed = read_child_answer(*sa, request, answer.content);
   if (!agreed) {
     sa->outside.sink().release_spi(request.inbound_spi);
+    if (find_error(answer.content) == nullptr) disown_child(sa, request.inbound_spi);
     co_return agreed.error();
   }
   auto pair = co_await install_child(sa, *agreed, from, nullptr);
-  if (!pair) co_return pair.error();
+  if (!pair) {
+    disown_child(sa, request.inbound_spi);
+    co_return pair.error();
+  }
   sa->owner->child_up(sa, *pair);
   co_return std::nullopt;
 }

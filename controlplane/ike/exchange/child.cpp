@@ -412,6 +412,16 @@ asio::awaitable<void> remove_from_sink(environment& outside, std::uint32_t spi, 
 
 }  // namespace
 
+void disown_child(const ike_sa_pointer& sa, std::uint32_t inbound_spi) {
+  if (!sa->up()) return;
+  spawn(sa->outside, [](ike_sa_pointer of, std::uint32_t spi) -> asio::awaitable<void> {
+    ++of->child_exchanges;
+    (void)co_await of->messages->request(exchange_type::informational,
+                                         {delete_payload{.protocol = protocol_id::esp, .spis = {spi_bytes(spi)}}});
+    --of->child_exchanges;
+  }(sa, inbound_spi));
+}
+
 void retire_child(const ike_sa_pointer& sa, const child_pointer& pair, const failed_step& why) {
   if (pair->state == child_state::gone) return;
   pair->state = child_state::gone;

@@ -157,6 +157,7 @@ asio::awaitable<outcome> create(ike_sa_pointer sa, std::string name, child_point
     auto made = co_await finish(sa, std::move(*from));
     if (!made) {
       sa->outside.sink().release_spi(spi);
+      if (error == nullptr) disown_child(sa, spi);
       add_step(*sa, "CREATE_CHILD_SA", false, made.error().text);
       co_return made.error();
     }

@@ -66,6 +66,12 @@ asio::awaitable<void> delete_child(ike_sa_pointer sa, child_pointer pair, failed
     co_return;
   }
   ++sa->child_exchanges;
+  // What has taken its place carries the packets before the peer hears of it: its answer may be long in coming.
+  const bool has_heir = std::ranges::any_of(sa->children, [&](const auto& other) {
+    return other != pair && other->index == pair->index && other->worker == pair->worker && !other->waiting_outbound &&
+           other->state != child_state::deleting;
+  });
+  if (has_heir) (void)co_await sa->outside.sink().remove(pair->inbound_spi, sa_directions::outbound);
   (void)co_await sa->messages->request(
       exchange_type::informational,
       {delete_payload{.protocol = protocol_id::esp, .spis = {spi_bytes(pair->inbound_spi)}}});

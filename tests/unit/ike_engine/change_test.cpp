@@ -65,7 +65,7 @@ TEST_P(Changes, AtEachMoment) {
     w.configure(w.left, with_children(a, {"lan", "one", "two"}));
     w.configure(w.right, with_children(b, {"lan", "one", "two"}));
     w.left.t().want();
-    ASSERT_TRUE(w.run([&] { return w.joined("lan") && w.joined("one") && w.joined("two"); }, 900s));
+    ASSERT_TRUE(w.run([&] { return w.joined("lan") && w.joined("one") && w.joined("two"); }, 900s)) << w.history();
     w.run_for(200s);
     ASSERT_TRUE(w.clean(3));
   }

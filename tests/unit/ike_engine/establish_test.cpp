@@ -311,7 +311,7 @@ TEST(Establish, TheResponderMakesMissingChildren) {
   // The left has no such child: TS_UNACCEPTABLE, said as a warning, and tried again at ever longer intervals.
   w.run_for(8s);
   const auto& warnings = w.right.t().warnings();
-  ASSERT_EQ(warnings.size(), 1u);
+  ASSERT_EQ(warnings.size(), 1u) << w.history();
   EXPECT_EQ(warnings[0].what, trouble::selectors_unacceptable);
   EXPECT_EQ(warnings[0].path, "children.dmz.remote");
   EXPECT_EQ(warnings[0].notify, notify::ts_unacceptable);

@@ -96,10 +96,10 @@ TEST_P(Collisions, LoseNothingInAnyInterleaving) {
     w.run_for(1ms * (chance() % 90));
     renew(w.right, GetParam().right);
     w.run_for(12s);
-    ASSERT_EQ(t.lost, 0u);
+    ASSERT_EQ(t.lost, 0u) << t.first_loss;
     changed += spi(w.left) != before || w.left.sa() != old ? 1 : 0;
-    w.run_for(140s);
-    ASSERT_EQ(t.lost, 0u);
+    w.run_for(190s);
+    ASSERT_EQ(t.lost, 0u) << t.first_loss;
     ASSERT_TRUE(w.clean(1));
     ASSERT_EQ(w.left.t().counts().established, 1u) << "no new IKE_AUTH";
   }
@@ -139,8 +139,8 @@ TEST(Rekey, WithAdditionalKeyExchanges) {
     renew(w.right, what::ike);
     w.run_for(1ms * (chance() % 200));
     if (seed % 2 == 1) renew(w.left, what::ike);
-    w.run_for(150s);
-    ASSERT_EQ(t.lost, 0u);
+    w.run_for(190s);
+    ASSERT_EQ(t.lost, 0u) << t.first_loss;
     ASSERT_TRUE(w.clean(1));
     ASSERT_EQ(w.left.sas.released.size() + w.right.sas.released.size(),
               w.left.sas.released.size() + w.right.sas.released.size());

@@ -92,8 +92,28 @@ void world::disturb(unsigned percent, std::uint64_t seed) {
   trouble_chance_.seed(seed);
 }
 
+namespace {
+
+std::string history(const end& one) {
+  std::string out = "\n" + to_string(one.address) + ":";
+  for (const auto& sa : one.ike->find("t") ? one.t().sas() : std::vector<ike_sa_pointer>{}) {
+    for (const auto& step : sa->record.steps) out += "\n  " + step.exchange + (step.ok ? " " : " failed: ") + step.text;
+    for (const auto& pair : sa->children)
+      out += "\n  child " + std::to_string(pair->inbound_spi) + (pair->ours ? " ours" : "") +
+             (pair->is_rekey ? " rekey" : "") + (pair->waiting_outbound ? " waits" : "") + " in state " +
+             std::to_string(static_cast<int>(pair->state));
+  }
+  for (const auto& one_warning : one.ike->find("t") ? one.t().warnings() : std::vector<failed_step>{})
+    out += "\n  warning " + one_warning.path + ": " + one_warning.text;
+  return out;
+}
+
+}  // namespace
+
+std::string world::history() const { return test::history(left) + test::history(right); }
+
 ::testing::AssertionResult world::clean(std::size_t pairs, std::size_t ike_sas) const {
-  auto bad = ::testing::AssertionFailure();
+  auto bad = ::testing::AssertionFailure() << history() << "\n";
   const auto whole = [](const remembering_sink& sink) {
     return static_cast<std::size_t>(std::ranges::count_if(sink.sas, [](const auto& one) {
       return one.second.inbound && one.second.outbound;
@@ -126,18 +146,25 @@ void traffic::tick() {
   });
 }
 
+void traffic::lose(const end& from, std::uint32_t spi) {
+  if (lost++ != 0) return;
+  first_loss = to_string(from.address) + " sent by " + std::to_string(spi) + " after " +
+               std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(around_.time.time_since_epoch()).count()) +
+               " ms" + around_.history();
+}
+
 void traffic::one_way(end& from, end& to) {
   ++sent;
   const auto* by = from.sas.leaving(child_);
   if (by == nullptr) {
-    ++lost;
+    lose(from, 0);
     return;
   }
   around_.clock.at(around_.time + 10ms,
-                   [this, running = running_, spi = by->outbound_spi, key = by->outbound_key, &to] {
+                   [this, running = running_, spi = by->outbound_spi, key = by->outbound_key, &to, &from] {
                      if (!*running) return;
                      const auto* in = to.sas.arriving(spi);
-                     if (in == nullptr || in->inbound_key != key) ++lost;
+                     if (in == nullptr || in->inbound_key != key) lose(from, spi);
                    });
 }
 

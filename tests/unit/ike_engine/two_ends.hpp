@@ -178,6 +178,7 @@ class world {
   void disturb(unsigned percent, std::uint64_t seed);
   void calm() { percent_ = 0; }
   // Both sinks have the same pairs, of them `pairs`, and nothing piles up in the engines.
+  [[nodiscard]] std::string history() const;  // of both, for whoever looks for what went wrong
   [[nodiscard]] ::testing::AssertionResult clean(std::size_t pairs, std::size_t ike_sas = 1) const;
 
   std::filesystem::path folder;
@@ -208,8 +209,10 @@ class traffic {
   explicit traffic(world& around, std::string child = "lan");
   ~traffic() { *running_ = false; }
   unsigned sent = 0, lost = 0;
+  std::string first_loss;  // what was there at that moment
 
  private:
+  void lose(const end& from, std::uint32_t spi);
   void tick();
   void one_way(end& from, end& to);
   world& around_;
