@@ -44,10 +44,14 @@ std::string_view child_word(ike::child_state state) {
   return "gone";
 }
 
+std::string method_word(std::uint16_t method) {
+  if (method == transform_id::ke_none) return "none";
+  return transform_name({.type = transform_type::key_exchange, .id = method, .key_bits = 0});
+}
+
 std::string key_exchange_words(const ike::settled& chosen) {
-  auto out = transform_name({.type = transform_type::key_exchange, .id = chosen.key_exchange(), .key_bits = 0});
-  for (const auto& more : chosen.additional())
-    out += "+" + transform_name({.type = transform_type::key_exchange, .id = more.method, .key_bits = 0});
+  auto out = method_word(chosen.key_exchange());
+  for (const auto& more : chosen.additional()) out += "+" + method_word(more.method);
   return out;
 }
 
@@ -68,8 +72,7 @@ json ranges(const std::vector<ip_range>& all) {
 
 json ike_report(const ike::ike_sa& sa, ike::timer_clock::time_point now, std::chrono::system_clock::time_point wall) {
   const auto since = wall - std::chrono::duration_cast<std::chrono::system_clock::duration>(now - sa.since);
-  return {{"number", sa.number},
-          {"initiator", sa.initiator},
+  return {{"initiator", sa.initiator},
           {"initiator_spi", spi_text(sa.messages->initiator_spi())},
           {"responder_spi", spi_text(sa.messages->responder_spi())},
           {"since_unix_ns", unix_ns(since)},
@@ -189,9 +192,7 @@ json tunnel_reporter::children(const ike::tunnel& one, const uses& use, rates& s
         out.push_back({{"child", configured[i].name},
                        {"state", child_word(pair->state)},
                        {"suite", esp_words(*pair)},
-                       {"key_exchange", transform_name({.type = transform_type::key_exchange,
-                                                        .id = pair->key_exchange,
-                                                        .key_bits = 0})},
+                       {"key_exchange", method_word(pair->key_exchange)},
                        {"mode", pair->mode == child_mode::tunnel ? "tunnel" : "transport"},
                        {"local", ranges(selectors.local)},
                        {"remote", ranges(selectors.remote)},

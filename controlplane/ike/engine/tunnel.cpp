@@ -236,7 +236,8 @@ void tunnel::remove_superseded() {
 void tunnel::child_up(const ike_sa_pointer& sa, const child_pointer& pair) {
   const auto path = "children." + pair->settings(*profile_).name;
   std::erase_if(warnings_, [&](const auto& one) {
-    const bool about = one.path == path || one.path.starts_with(path + ".");
+    // "children": what the peer wanted was none of ours, and may have been this one before it was configured here.
+    const bool about = one.path == path || one.path.starts_with(path + ".") || one.path == "children";
     return about && (one.what != trouble::key_exchange_refused || !pair->of_ike_auth);
   });
   note_legacy(sa, pair->outdated, "child \"" + pair->settings(*profile_).name + "\"");

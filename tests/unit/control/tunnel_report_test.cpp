@@ -103,6 +103,26 @@ TEST(report, a_child_that_the_peer_does_not_take_degrades_the_tunnel) {
   EXPECT_EQ(one["children"][1], (json{{"child", "voice"}, {"state", "down"}}));
 }
 
+TEST(report, what_was_refused_before_it_was_configured_is_forgotten_once_it_is_up) {
+  world w;
+  std::vector<tunnel_settings> right;
+  w.begin([&](tunnel_settings& a, tunnel_settings& b) {
+    right = {b};
+    auto more = a.children.front();
+    more.name = "voice";
+    more.remote = {*parse_ip_range("10.9.0.0/16")};
+    a.children.push_back(more);
+    std::swap(more.local, more.remote);
+    right.front().children.push_back(more);
+  });
+  tunnel_reporter reporter(*w.right.ike, w.right);
+  ASSERT_TRUE(w.run([&] { return !w.right.ike->find("t")->warnings().empty(); }, 10s));
+  EXPECT_EQ(tunnel_of(w, reporter)["path"], "tunnels.t.children");
+  w.configure(w.right, right);
+  ASSERT_TRUE(w.run([&] { return w.joined("voice"); }, 60s));
+  EXPECT_EQ(tunnel_of(w, reporter)["state"], "up") << tunnel_of(w, reporter)["reason"];
+}
+
 // The figures are the test's.
 class counting_sink final : public sa_sink {
  public:
