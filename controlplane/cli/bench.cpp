@@ -39,11 +39,21 @@ constexpr option_row memory_options[] = {
     {"count", "LIST", "how many of each, 1 to 100000"},
     json_row,
 };
+constexpr option_row ike_options[] = {
+    {"auth", "LIST", "psk, ecdsa, rsa, ed25519: how the peers prove themselves"},
+    {"ke", "LIST", "key exchanges: x25519, x25519-ke1_mlkem768, ... as in a proposal"},
+    {"peers", "N", "handshakes of each run, 1 to 100000"},
+    runs_row,
+    {"scale", "N", "instead: so many tunnels up at once, for two lifetimes"},
+    {"lifetime", "SECONDS", "of the SAs of --scale, 10 to 3600"},
+    json_row,
+};
 
 constexpr benchmark all_benchmarks[] = {
     {"crypto", "every engine alone: protecting and opening ESP packets", crypto_options},
     {"esp", "one worker, the whole path through ESP, packets from memory", esp_options},
     {"forward", "one worker, the whole path without ESP", forward_options},
+    {"ike", "IKE handshakes per second of a processor, memory per peer, many tunnels at once", ike_options},
     {"memory", "bytes and seconds of SAs, routes, rules and buffers; workers while rules are rebuilt", memory_options},
 };
 

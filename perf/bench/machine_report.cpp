@@ -22,32 +22,38 @@ std::string number(double value, int digits = 0) {
 
 }  // namespace
 
-machine_report describe_machine(const crypto_engines& engines, const eal_report& eal) {
+machine_report describe_machine() {
   const auto facts = read_machine("/");
   machine_report report;
   report.cpu = facts.cpu_model;
   for (const auto* flag : interesting_flags)
     if (facts.cpu_flags.contains(flag)) report.flags.emplace_back(flag);
-  report.tsc_hz = rte_get_tsc_hz();
-  report.engines.assign(engines.choices().begin(), engines.choices().end());
-  report.hugepages = eal.hugepages;
-  if (!eal.hugepages) report.warnings.push_back("no hugepages: " + eal.note);
   double load = 0;
   if (::getloadavg(&load, 1) == 1 && load > 0.5)
     report.warnings.push_back("other work ran on this machine (load " + number(load, 1) +
                               "): compare minimum with minimum");
   if (facts.cpu_flags.contains("hypervisor"))
     report.warnings.emplace_back("a virtual machine: its host may take cycles unseen");
-  if (!facts.cpu_flags.contains("constant_tsc"))
-    report.warnings.emplace_back("the time stamp counter does not run at a constant rate");
 #ifndef __OPTIMIZE__
   report.warnings.emplace_back("built without optimisation");
 #endif
   return report;
 }
 
+machine_report describe_machine(const crypto_engines& engines, const eal_report& eal) {
+  auto report = describe_machine();
+  report.tsc_hz = rte_get_tsc_hz();
+  report.engines.assign(engines.choices().begin(), engines.choices().end());
+  report.hugepages = eal.hugepages;
+  if (!eal.hugepages) report.warnings.insert(report.warnings.begin(), "no hugepages: " + eal.note);
+  if (!read_machine("/").cpu_flags.contains("constant_tsc"))
+    report.warnings.emplace_back("the time stamp counter does not run at a constant rate");
+  return report;
+}
+
 std::string machine_text(const machine_report& machine) {
-  std::string out = machine.cpu + ", TSC " + number(static_cast<double>(machine.tsc_hz) / 1e6) + " MHz";
+  std::string out = machine.cpu;
+  if (machine.tsc_hz != 0) out += ", TSC " + number(static_cast<double>(machine.tsc_hz) / 1e6) + " MHz";
   for (const auto& flag : machine.flags) out += " " + flag;
   out += "\n";
   for (const auto& warning : machine.warnings) out += "note: " + warning + "\n";

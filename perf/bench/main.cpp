@@ -27,16 +27,13 @@ void show_progress(const std::string& text) {
   if (::isatty(STDERR_FILENO) != 0) std::fprintf(stderr, "\r\033[K%s", text.c_str());
 }
 
-int run(const bench_options& options) {
-  auto eal = start_eal({.hugepages = true, .memory_mb = memory_mb, .pci_devices = {}});
-  if (!eal) return fail(eal.error().reason);
-  auto engines = crypto_engines::start();
-  if (!engines) return fail(engines.error().reason);
-  const auto machine = describe_machine(*engines, *eal);
+// Shows the machine, lets `measure_all(observer, results)` work, and shows and writes what it found.
+template <class Measure>
+int report(const bench_options& options, const machine_report& machine, Measure&& measure_all) {
   std::signal(SIGINT, [](int) { stop = true; });
   std::cout << machine_text(machine) << "\n" << std::flush;
   results measured;
-  const auto done = measure(options, *engines, {stop, show_progress}, measured);
+  const result<void> done = measure_all(observer{stop, show_progress}, measured);
   show_progress("");
   if (!done) return fail(done.error().reason);
   if (stop) std::cout << "stopped: what was measured so far\n";
@@ -48,6 +45,18 @@ int run(const bench_options& options) {
   }
   if (wrong_in(measured) != 0) return fail("something was lost, damaged or not found: the figures mean nothing");
   return stop ? 130 : 0;
+}
+
+int run(const bench_options& options) {
+  if (options.what->name == "ike")
+    return report(options, describe_machine(),
+                  [&](const observer& by, results& into) { return measure_ike(options, by, into); });
+  auto eal = start_eal({.hugepages = true, .memory_mb = memory_mb, .pci_devices = {}});
+  if (!eal) return fail(eal.error().reason);
+  auto engines = crypto_engines::start();
+  if (!engines) return fail(engines.error().reason);
+  return report(options, describe_machine(*engines, *eal),
+                [&](const observer& by, results& into) { return measure(options, *engines, by, into); });
 }
 
 }  // namespace

@@ -4,11 +4,15 @@
 #include <charconv>
 #include <optional>
 
+#include "perf/bench/ike_pair.hpp"
+
 namespace trunkgate::bench {
 namespace {
 
 constexpr unsigned most_runs = 1000;
 constexpr std::uint32_t most_packets = 100'000'000;
+constexpr std::uint32_t most_peers = 100'000;
+constexpr std::string_view ike_auths[] = {"psk", "ecdsa", "rsa", "ed25519"};
 constexpr std::string_view rebuild_name = "rule_rebuild";
 
 std::vector<std::string_view> split(std::string_view list) {
@@ -111,6 +115,37 @@ result<void> set_objects(bench_options& options, std::string_view list) {
   return {};
 }
 
+result<std::vector<std::string>> auths(std::string_view list) {
+  std::vector<std::string> out;
+  for (const auto part : split(list)) {
+    if (!std::ranges::contains(ike_auths, part))
+      return failure("--auth: \"" + std::string(part) + "\" is none of psk, ecdsa, rsa, ed25519");
+    out.emplace_back(part);
+  }
+  return out;
+}
+
+result<std::vector<std::string>> key_exchange_words(std::string_view list) {
+  std::vector<std::string> out;
+  for (const auto part : split(list)) {
+    if (const auto known = parse_ike_proposal(ike_proposal_with(part)); !known)
+      return failure("--ke: \"" + std::string(part) + "\": " + known.error().reason);
+    out.emplace_back(part);
+  }
+  return out;
+}
+
+struct number_row {
+  std::string_view option;
+  std::uint32_t least, most;
+  std::uint32_t bench_options::* into;
+};
+constexpr number_row number_rows[] = {
+    {"--runs", 1, most_runs, &bench_options::runs},     {"--packets", 1, most_packets, &bench_options::packets},
+    {"--peers", 1, most_peers, &bench_options::peers},  {"--scale", 1, most_peers, &bench_options::scale},
+    {"--lifetime", 10, 3600, &bench_options::lifetime},
+};
+
 template <class Value>
 result<void> keep(result<Value> parsed, Value& into) {
   if (!parsed) return std::unexpected(parsed.error());
@@ -129,10 +164,12 @@ result<void> set_option(bench_options& options, const std::string& option, const
     options.json_file = value;
     return {};
   }
-  const bool runs = option == "--runs";
-  auto one = numbers(option, value, 1, runs ? most_runs : most_packets);
+  if (option == "--auth") return keep(auths(value), options.auths);
+  if (option == "--ke") return keep(key_exchange_words(value), options.key_exchanges);
+  const auto& row = *std::ranges::find(number_rows, option, &number_row::option);
+  auto one = numbers(option, value, row.least, row.most);
   if (!one) return std::unexpected(one.error());
-  (runs ? options.runs : options.packets) = one->front();
+  options.*row.into = one->front();
   return {};
 }
 

@@ -25,8 +25,12 @@ struct bench_options {
   std::vector<esp_suite> suites;
   std::vector<const object_row*> objects;
   bool rebuild = false;  // of the operator's rules, while a worker forwards
-  unsigned runs = 10;
-  std::uint32_t packets = 65536;  // of each run
+  std::uint32_t runs = 10;
+  std::uint32_t packets = 65536;                                                                   // of each run
+  std::vector<std::string> auths{"psk", "ecdsa"}, key_exchanges{"x25519", "x25519-ke1_mlkem768"};  // of IKE
+  std::uint32_t peers = 500;                                                                       // of each run
+  std::uint32_t scale = 0;      // tunnels at once; 0: handshakes are measured
+  std::uint32_t lifetime = 60;  // seconds, of the SAs of `scale`
   bool stages = false;
   std::string json_file;  // empty: none
 };

@@ -10,6 +10,7 @@
 #include "drivers/port/eal.hpp"
 #include "perf/bench/crypto_run.hpp"
 #include "perf/bench/esp_run.hpp"
+#include "perf/bench/ike_run.hpp"
 #include "perf/bench/options.hpp"
 #include "perf/bench/rebuild_run.hpp"
 #include "perf/bench/spread.hpp"
@@ -62,15 +63,27 @@ struct rebuild_result {
   rebuild_figures figures;
 };
 
+// All runs of one way to prove oneself and one key exchange, of one role.
+struct ike_result {
+  ike_kind kind;
+  bool initiator = false;
+  std::uint32_t peers = 0;                 // of each run
+  std::vector<double> rates{};             // handshakes for each second of a processor
+  std::vector<double> baseline{};          // seconds of its public-key operations alone, of each run
+  double bytes = 0, configured_bytes = 0;  // of a peer with one child; of a tunnel that is down
+};
+
 struct machine_report {
   std::string cpu;
   std::vector<std::string> flags;
-  std::uint64_t tsc_hz = 0;
+  std::uint64_t tsc_hz = 0;  // 0: nothing is measured by it
   std::vector<engine_choice> engines;
   bool hugepages = false;
   std::vector<std::string> warnings;  // why these figures may be worse than the machine
 };
 [[nodiscard]] machine_report describe_machine(const crypto_engines& engines, const eal_report& eal);
+// Of what needs neither DPDK nor an engine.
+[[nodiscard]] machine_report describe_machine();
 [[nodiscard]] std::string machine_text(const machine_report& machine);
 [[nodiscard]] nlohmann::ordered_json machine_json(const machine_report& machine);
 
@@ -81,9 +94,15 @@ struct results {
   std::vector<forward_result> forward;
   std::vector<memory_result> memory;
   std::vector<rebuild_result> rebuild;
+  std::vector<ike_result> ike;
+  std::vector<scale_figures> scale;
 };
 [[nodiscard]] std::string result_tables(const results& measured, const machine_report& machine, bool stages);
 [[nodiscard]] nlohmann::ordered_json to_json(const results& measured, const machine_report& machine);
+[[nodiscard]] std::string ike_table(const std::vector<ike_result>& list);
+[[nodiscard]] std::string scale_text(const scale_figures& figures);
+// Tunnels that are not as they should be.
+[[nodiscard]] std::uint64_t wrong_in(const scale_figures& figures);
 [[nodiscard]] std::uint64_t wrong_in(const results& measured);
 
 }  // namespace trunkgate::bench

@@ -13,6 +13,10 @@ template <class Member>
   for (const auto& run : runs) values.push_back(run.*member);
   return spread_of(std::move(values));
 }
+[[nodiscard]] inline std::vector<double> microseconds(std::vector<double> seconds) {
+  for (auto& one : seconds) one *= 1e6;
+  return seconds;
+}
 [[nodiscard]] inline const pass_figures& fastest(const std::vector<pass_figures>& runs) {
   return *std::ranges::min_element(runs, {}, &pass_figures::total);
 }

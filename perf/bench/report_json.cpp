@@ -119,6 +119,41 @@ json entry(const rebuild_result& result) {
           {"wrong", figures.wrong}};
 }
 
+json entry(const ike_result& result) {
+  // A handshake that fails ends the measurement: there are no wrong ones in a result.
+  return {{"bench", "ike"},
+          {"role", result.initiator ? "initiator" : "responder"},
+          {"auth", result.kind.auth},
+          {"ke", result.kind.key_exchange},
+          {"runs", result.rates.size()},
+          {"peers", result.peers},
+          {"handshakes_per_cpu_second", rounded(spread_of(result.rates))},
+          {"public_key_us", rounded(spread_of(microseconds(result.baseline)))},
+          {"ratio_to_public_key", rounded(1 / spread_of(result.rates).median / spread_of(result.baseline).median)},
+          {"bytes_per_peer", rounded(result.bytes)},
+          {"configured_bytes", rounded(result.configured_bytes)},
+          {"wrong", 0}};
+}
+
+json entry(const scale_figures& figures) {
+  return {{"bench", "ike"},
+          {"peers", figures.peers},
+          {"lifetime", figures.lifetime},
+          {"up", figures.up},
+          {"seconds_to_up", rounded(figures.seconds_to_up)},
+          {"child_rekeys", figures.child_rekeys},
+          {"ike_rekeys", figures.ike_rekeys},
+          {"not_rekeyed", figures.not_rekeyed},
+          {"failures", figures.failures},
+          {"oldest_child_seconds", rounded(figures.oldest_child)},
+          {"oldest_ike_sa_seconds", rounded(figures.oldest_ike_sa)},
+          {"longest_silence_seconds", rounded(figures.longest_silence)},
+          {"silence_limit_seconds", rounded(figures.silence_limit)},
+          {"latest_timer_ms", rounded(figures.latest_timer_ms)},
+          {"cpu_share", rounded(figures.cpu_share)},
+          {"wrong", wrong_in(figures)}};
+}
+
 }  // namespace
 
 json to_json(const results& measured, const machine_report& machine) {
@@ -128,6 +163,8 @@ json to_json(const results& measured, const machine_report& machine) {
   for (const auto& result : measured.forward) list.push_back(entry(result, machine));
   for (const auto& result : measured.memory) list.push_back(entry(result));
   for (const auto& result : measured.rebuild) list.push_back(entry(result));
+  for (const auto& result : measured.ike) list.push_back(entry(result));
+  for (const auto& figures : measured.scale) list.push_back(entry(figures));
   return {{"machine", machine_json(machine)}, {"results", list}};
 }
 

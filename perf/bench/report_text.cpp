@@ -173,6 +173,8 @@ std::string result_tables(const results& measured, const machine_report& machine
   if (!measured.forward.empty()) out += forward_table(measured.forward, machine);
   if (!measured.memory.empty()) out += memory_table(measured.memory);
   for (const auto& result : measured.rebuild) out += rebuild_text(result);
+  if (!measured.ike.empty()) out += ike_table(measured.ike);
+  for (const auto& figures : measured.scale) out += scale_text(figures);
   if (!stages) return out;
   for (const auto& result : measured.esp)
     out += stage_table(std::string(name(result.which)) + " " + std::string(info(result.suite).name) + " " +
@@ -190,6 +192,7 @@ std::uint64_t wrong_in(const results& measured) {
   for (const auto& result : measured.forward) wrong += result.checked.wrong;
   for (const auto& result : measured.memory) wrong += result.figures.wrong;
   for (const auto& result : measured.rebuild) wrong += result.figures.wrong;
+  for (const auto& figures : measured.scale) wrong += wrong_in(figures);
   return wrong;
 }
 
