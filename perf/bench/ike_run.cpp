@@ -123,6 +123,8 @@ void count_tunnels(ike_pair& pair, scale_figures& into) {
       into.child_rekeys += one->counts().child_rekeys;
       into.ike_rekeys += end == &pair.initiator() ? one->counts().ike_rekeys : 0;  // both ends count each
       into.failures += static_cast<std::uint32_t>(one->counts().failures);
+      if (into.first_failure.empty() && one->last_failure())
+        into.first_failure = one->profile().settings.name + ": " + one->last_failure()->failure.text;
     }
   for (const auto* one : pair.tunnels()) into.up += one->child_is_up(0) ? 1 : 0;
 }

@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
+#include <string>
 
 #include "perf/bench/ike_pair.hpp"
 
@@ -35,7 +37,8 @@ struct scale_figures {
   double seconds_to_up = 0;
   std::uint64_t child_rekeys = 0, ike_rekeys = 0;
   std::uint32_t not_rekeyed = 0;  // tunnels with a child or IKE SA that grew too old, or that was never rekeyed
-  std::uint32_t failures = 0;     // attempts and tunnels that ended
+  std::string first_failure{};
+  std::uint32_t failures = 0;                  // attempts and tunnels that ended
   double oldest_child = 0, oldest_ike_sa = 0;  // seconds, when they were replaced or at the end
   double longest_silence = 0, silence_limit = 0;
   double latest_timer_ms = 0;  // how late any timer ran at most

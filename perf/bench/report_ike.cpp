@@ -55,7 +55,8 @@ std::string scale_text(const scale_figures& figures) {
   row(true, "rekeys of IKE SAs", count(figures.ike_rekeys), "likewise");
   row(figures.not_rekeyed == 0, "not rekeyed in time", count(figures.not_rekeyed),
       "an SA older than " + number(figures.lifetime + rekey_grace) + " s");
-  row(figures.failures == 0, "failures", count(figures.failures), "attempts and tunnels that ended");
+  row(figures.failures == 0, "failures", count(figures.failures),
+      figures.first_failure.empty() ? "attempts and tunnels that ended" : figures.first_failure);
   row(true, "oldest child, s", number(figures.oldest_child, 1), "due at 90 to 100 % of " + lifetime);
   row(true, "oldest IKE SA, s", number(figures.oldest_ike_sa, 1), "likewise");
   row(!figures.liveness_late(), "longest silence, s", number(figures.longest_silence, 1),

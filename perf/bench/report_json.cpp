@@ -145,6 +145,7 @@ json entry(const scale_figures& figures) {
           {"ike_rekeys", figures.ike_rekeys},
           {"not_rekeyed", figures.not_rekeyed},
           {"failures", figures.failures},
+          {"first_failure", figures.first_failure},
           {"oldest_child_seconds", rounded(figures.oldest_child)},
           {"oldest_ike_sa_seconds", rounded(figures.oldest_ike_sa)},
           {"longest_silence_seconds", rounded(figures.longest_silence)},

@@ -47,9 +47,22 @@ TEST(bench_options, names_objects) {
   EXPECT_EQ(parse_options(words{"memory", "--object", "all"})->objects.size(), object_rows.size());
 }
 
+TEST(bench_options, takes_what_ike_is_to_do) {
+  const auto options = parse_options(words{"ike", "--auth", "rsa,ed25519", "--ke", "ecp384,x25519-ke1_mlkem1024",
+                                           "--peers", "7", "--runs", "3", "--scale", "10000", "--lifetime", "120"});
+  ASSERT_TRUE(options) << options.error().reason;
+  EXPECT_EQ(options->auths, (words{"rsa", "ed25519"}));
+  EXPECT_EQ(options->key_exchanges, (words{"ecp384", "x25519-ke1_mlkem1024"}));
+  EXPECT_EQ(options->peers, 7u);
+  EXPECT_EQ(options->runs, 3u);
+  EXPECT_EQ(options->scale, 10'000u);
+  EXPECT_EQ(options->lifetime, 120u);
+  EXPECT_EQ(parse_options(words{"ike"})->scale, 0u);
+}
+
 TEST(bench_options, refuses_with_what_is_possible) {
-  const std::vector<std::pair<words, const char*>> cases{{{}, "crypto, esp, forward, memory"},
-                                                         {{"quic"}, "crypto, esp, forward, memory"},
+  const std::vector<std::pair<words, const char*>> cases{{{}, "crypto, esp, forward, ike, memory"},
+                                                         {{"quic"}, "crypto, esp, forward, ike, memory"},
                                                          {{"esp", "--direction", "up"}, "out, in, loop"},
                                                          {{"esp", "--suite", "des"}, "aes128gcm16, aes192gcm16"},
                                                          {{"esp", "--size", "39"}, "from 40 to 9000 or imix"},
@@ -65,6 +78,11 @@ TEST(bench_options, refuses_with_what_is_possible) {
                                                          {{"esp", "--packets", "-1"}, "from 1 to"},
                                                          {{"esp", "--keys", "1"}, "no option"},
                                                          {{"forward", "--suite", "all"}, "no option"},
+                                                         {{"ike", "--auth", "eap"}, "psk, ecdsa, rsa, ed25519"},
+                                                         {{"ike", "--ke", "x25518"}, "\"x25518\""},
+                                                         {{"ike", "--peers", "100001"}, "from 1 to 100000"},
+                                                         {{"ike", "--lifetime", "9"}, "from 10 to 3600"},
+                                                         {{"ike", "--packets", "1"}, "no option"},
                                                          {{"memory", "--object", "cat"}, "all, sa_pair"},
                                                          {{"memory", "--count", "100001"}, "from 1 to 100000"}};
   for (const auto& [given, reason] : cases) {

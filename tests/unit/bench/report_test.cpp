@@ -40,6 +40,23 @@ results one_of_each() {
   all.forward.push_back({1420, 100'000, {figures(200, 0)}, {4096, 0, 0}});
   all.memory.push_back({&object_rows[1], 100'000, {5916, 43e6, 1.25, spread{5.9, 11.9, 30}, 100'000, 0}});
   all.rebuild.push_back({10'000, {0.663, {5.4, 75.9, 24047, 22}, {5.2, 114, 26350, 35}, 3'341'056, 0}});
+  all.ike.push_back({.kind = {"ed25519", "x25519-ke1_mlkem768"},
+                     .initiator = false,
+                     .peers = 100'000,
+                     .rates = {20'000, 10'000, 12'500},
+                     .baseline = {40e-6, 50e-6, 20e-6},
+                     .bytes = 7400.25,
+                     .configured_bytes = 2476});
+  scale_figures many{.peers = 100'000, .lifetime = 3600, .up = 100'000, .seconds_to_up = 12.3};
+  many.child_rekeys = 200'000;
+  many.ike_rekeys = 200'001;
+  many.oldest_child = 3599.5;
+  many.oldest_ike_sa = 3598;
+  many.longest_silence = 1800.7;
+  many.silence_limit = 1802;
+  many.latest_timer_ms = 12.5;
+  many.cpu_share = 0.25;
+  all.scale.push_back(many);
   return all;
 }
 
@@ -47,7 +64,7 @@ TEST(report, json_has_every_figure) {
   const auto written = to_json(one_of_each(), some_machine());
   EXPECT_EQ(written["machine"]["cpu"], "some CPU");
   const auto& list = written["results"];
-  ASSERT_EQ(list.size(), 5u);
+  ASSERT_EQ(list.size(), 7u);
   EXPECT_EQ(list[0]["bench"], "crypto");
   EXPECT_EQ(list[0]["direction"], "encrypt");
   EXPECT_EQ(list[0]["cycles_per_packet"],
@@ -66,6 +83,18 @@ TEST(report, json_has_every_figure) {
   EXPECT_EQ(list[3]["count"], 100'000);
   EXPECT_EQ(list[3]["last_add_us"]["median"], 11.9);
   EXPECT_EQ(list[4]["turn_us_rebuild"]["longest"], 114.0);
+  EXPECT_EQ(list[5]["role"], "responder");
+  EXPECT_EQ(list[5]["auth"], "ed25519");
+  EXPECT_EQ(list[5]["ke"], "x25519-ke1_mlkem768");
+  EXPECT_EQ(list[5]["handshakes_per_cpu_second"],
+            (nlohmann::ordered_json{{"min", 10000.0}, {"median", 12500.0}, {"max", 20000.0}}));
+  EXPECT_EQ(list[5]["public_key_us"]["median"], 40.0);
+  EXPECT_EQ(list[5]["ratio_to_public_key"], 2.0);  // 80 us to 40 us
+  EXPECT_EQ(list[5]["bytes_per_peer"], 7400.25);
+  EXPECT_EQ(list[6]["up"], 100'000);
+  EXPECT_EQ(list[6]["child_rekeys"], 200'000);
+  EXPECT_EQ(list[6]["ike_rekeys"], 200'001);
+  EXPECT_EQ(list[6]["latest_timer_ms"], 12.5);
   for (const auto& entry : list) EXPECT_EQ(entry["wrong"], 0) << entry["bench"];
 }
 
@@ -87,6 +116,34 @@ TEST(report, what_was_wrong_is_said_whichever_bench_found_it) {
     EXPECT_EQ(to_json(all, some_machine())["results"][which]["wrong"], 7) << which;
     EXPECT_NE(result_tables(all, some_machine(), false).find('7'), std::string::npos) << which;
   }
+}
+
+TEST(report, tunnels_that_are_not_as_they_should_be_are_wrong) {
+  const auto good = one_of_each().scale.front();
+  EXPECT_EQ(wrong_in(good), 0u);
+  auto bad = good;
+  bad.up -= 3;
+  EXPECT_EQ(wrong_in(bad), 3u);
+  bad = good;
+  bad.not_rekeyed = 5;
+  EXPECT_EQ(wrong_in(bad), 5u);
+  bad = good;
+  bad.failures = 2;
+  EXPECT_EQ(wrong_in(bad), 2u);
+  bad = good;
+  bad.longest_silence = bad.silence_limit + 0.1;  // a liveness check was late
+  EXPECT_EQ(wrong_in(bad), 1u);
+  auto all = one_of_each();
+  all.scale.front() = bad;
+  EXPECT_EQ(wrong_in(all), 1u);
+  EXPECT_EQ(to_json(all, some_machine())["results"][6]["wrong"], 1);
+}
+
+TEST(report, a_machine_without_its_time_stamp_counter_is_no_machine_of_0_mhz) {
+  auto machine = some_machine();
+  EXPECT_NE(machine_text(machine).find("TSC 2000 MHz"), std::string::npos);
+  machine.tsc_hz = 0;
+  EXPECT_EQ(machine_text(machine), "some CPU\n");
 }
 
 }  // namespace
