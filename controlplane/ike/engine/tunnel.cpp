@@ -267,10 +267,11 @@ void tunnel::remove_double_children(const ike_sa_pointer& sa, const child_pointe
 }
 
 void tunnel::child_gone(const ike_sa_pointer& sa, const child_pointer& pair, const failed_step& why) {
-  // What is to carry its packets does so now, before it goes.
+  // What is to carry its packets does so now, before it goes; not if there is one that does already: what waits then may
+  // be what loses of two that were made at once, and the peer may not have it yet.
   for (const auto& other : sas_)
     for (const auto& heir : std::vector(other->children))
-      if (heir->index == pair->index && heir->waiting_outbound && heir->state != child_state::gone)
+      if (heir->index == pair->index && heir->waiting_outbound && !carries(pair->index))
         spawn(outside_, switch_outbound(other, heir));
   if (!wanted_ && profile_->ike().start != start_mode::always) return;
   const auto now = current();
