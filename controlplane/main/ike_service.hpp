@@ -44,6 +44,7 @@ class ike_service final : public ike::environment {
   ike::timers& clock() override { return clock_; }
   sa_sink& sink() override { return exports_; }
   keystore& keys() override { return *keys_; }
+  ike::revocation_fetcher* revocation() override { return &revocation_; }
 
  private:
   void wait_for_timers();
@@ -54,6 +55,7 @@ class ike_service final : public ike::environment {
   installed_sas& sas_;
   exporting_sink exports_{sas_};
   std::unique_ptr<keystore> keys_;
+  ike::revocation_fetcher revocation_;
   // Certificates and slow groups: a flood of handshakes never holds up a liveness check.
   boost::asio::thread_pool pool_{1};
   ike::timers clock_;

@@ -77,7 +77,9 @@ struct verified_peer {
   std::vector<std::string> path;                    // subjects, from the peer's up to the anchor
   std::chrono::system_clock::time_point not_after;  // the earliest of the path
   std::string revocation;                           // "not revoked (CRL of ...)", "nothing is known", ...
+  bool revocation_known = false;                    // and it is not revoked
   bytes certificate;                                // DER of the peer's own
+  bytes issuer;                                     // DER of who issued it; empty: it is an anchor itself
   // Set when the clock was not trusted (before the programme was built) and dates were therefore not judged.
   bool dates_not_judged = false;
 };

@@ -18,6 +18,7 @@ using store_context_ptr = std::unique_ptr<X509_STORE_CTX, freed_by<X509_STORE_CT
 
 // More than honest peers send: each costs a signature to check.
 constexpr std::size_t certificates_limit = 10, revocation_limit = 10;
+constexpr std::string_view not_revoked = "not revoked";
 constexpr int depth_limit = 8, security_level = 2;  // 112 bits: RSA of 2,048, no SHA-1 in the path
 
 std::string called(X509* certificate, int depth) {
@@ -146,7 +147,7 @@ class revocation_check {
         return failure(called(certificate, i) + " was revoked " + answer.note);
       if (answer.state == revocation_state::unknown && input_.revocation == revocation_mode::strict)
         return failure("nothing is known of a revocation of " + called(certificate, i) + ": " + answer.note);
-      told = answer.state == revocation_state::good ? "not revoked " + answer.note : "nothing is known: " + answer.note;
+      told = answer.state == revocation_state::good ? std::string(not_revoked) + " " + answer.note : "nothing is known: " + answer.note;
     }
     return told;
   }
@@ -177,7 +178,9 @@ verified_peer describe(const STACK_OF(X509) * path, const chain_input& input) {
                      .path = {},
                      .not_after = time_point::max(),
                      .revocation = {},
-                     .certificate = input.certificates.front()};
+                     .certificate = input.certificates.front(),
+                     .issuer = {}};
+  if (sk_X509_num(path) > 1) peer.issuer = encode_der(sk_X509_value(path, 1), i2d_X509);
   for (int i = 0; i < sk_X509_num(path); ++i) {
     peer.path.push_back(to_string(X509_get_subject_name(sk_X509_value(path, i))));
     if (const auto until = to_time(X509_get0_notAfter(sk_X509_value(path, i))))
@@ -213,6 +216,7 @@ result<verified_peer> verify_chain(const trust_anchors& anchors, const chain_inp
   if (input.revocation == revocation_mode::off) return peer;
   auto told = revocation_check(trusted, input).judge(path, now);
   if (!told) return std::unexpected(told.error());
+  peer.revocation_known = told->starts_with(not_revoked);
   peer.revocation = std::move(*told);
   return peer;
 }

@@ -48,13 +48,13 @@ asio::awaitable<std::expected<proof, failed_step>> prove_ourselves(ike_sa_pointe
     out.mixed = std::move(*mixed);
     out.content.push_back(note(notify::ppk_identity, ppk_identity(*ppk)));
     if (!ppk->required) {
-      auto plain = co_await make_auth(sa, signed_octets(*sa, true, own, sa->keys.pi, auth_id));
+      auto plain = co_await make_auth(sa, signed_octets(*sa, {.initiator = true, .id = own}, sa->keys.pi, auth_id));
       if (!plain) co_return std::unexpected(failed(trouble::own_key, plain.error().reason, "local.key"));
       out.content.push_back(note(notify::no_ppk_auth, std::move(plain->data)));
     }
   }
   const auto& pi = out.mixed ? out.mixed->pi : sa->keys.pi;
-  auto auth = co_await make_auth(sa, signed_octets(*sa, true, own, pi, auth_id));
+  auto auth = co_await make_auth(sa, signed_octets(*sa, {.initiator = true, .id = own}, pi, auth_id));
   if (!auth)
     co_return std::unexpected(failed(trouble::own_key, auth.error().reason, profile.ike().psk ? "psk" : "local.key"));
   out.content.push_back(std::move(*auth));
@@ -77,7 +77,7 @@ asio::awaitable<outcome> check_answer(ike_sa_pointer sa, const incoming& answer,
   if (with_ppk) sa->keys = std::move(*mixed);
   auto claimed = read_identity(answer.content, false);
   if (!claimed) co_return failed(trouble::protocol_error, "the peer's IKE_AUTH lacks ID or AUTH");
-  auto octets = signed_octets(*sa, false, claimed->id, sa->keys.pr, answer.head.message_id);
+  auto octets = signed_octets(*sa, claimed->said, sa->keys.pr, answer.head.message_id);
   if (auto why = co_await check_peer(sa, *claimed, std::move(octets))) co_return why;
   if (with_ppk) sa->record.notes.emplace_back("a post-quantum pre-shared key is mixed in");
   sa->mobike = sa->profile->ike().mobike && find_notify(answer.content, notify::mobike_supported) != nullptr;

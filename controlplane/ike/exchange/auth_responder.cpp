@@ -80,7 +80,7 @@ asio::awaitable<outcome> check_initiator(ike_sa_pointer sa, const incoming& requ
              plain != nullptr && find_notify(request.content, notify::ppk_identity) != nullptr) {
     claimed->auth.data = plain->data;
   }
-  auto octets = signed_octets(*sa, true, claimed->id, sa->keys.pi, request.head.message_id);
+  auto octets = signed_octets(*sa, claimed->said, sa->keys.pi, request.head.message_id);
   co_return co_await check_peer(sa, *claimed, std::move(octets));
 }
 
@@ -127,7 +127,7 @@ asio::awaitable<void> answer_auth(ike_sa_pointer sa, incoming request) {
   if (sa->state != ike_state::opening) co_return;  // closed meanwhile
   if (refused) co_return refuse(sa, request, std::move(*refused));
   const auto own = own_identity(*sa);
-  auto auth = co_await make_auth(sa, signed_octets(*sa, false, own, sa->keys.pr, request.head.message_id));
+  auto auth = co_await make_auth(sa, signed_octets(*sa, {.initiator = false, .id = own}, sa->keys.pr, request.head.message_id));
   if (sa->state != ike_state::opening) co_return;
   if (!auth)
     co_return refuse(

@@ -33,25 +33,49 @@ asio::awaitable<outcome> check_psk(ike_sa_pointer sa, const claimed_identity& cl
   co_return std::nullopt;
 }
 
+asio::awaitable<result<verified_peer>> verify(ike_sa_pointer sa, const chain_input& input,
+                                              const authentication_payload& auth, const bytes& octets) {
+  const auto& profile = *sa->profile;
+  co_return co_await compute(sa->outside, [&]() -> result<verified_peer> {
+    auto verified = verify_chain(*profile.anchors, input);
+    if (!verified) return verified;
+    if (auto good = verify_signature(verified->certificate, auth, octets, profile.legacy); !good)
+      return std::unexpected(good.error());
+    return verified;
+  });
+}
+
+// Adds what an OCSP responder says to `input`, if nothing else is known of the peer's certificate. Only who proved that
+// the certificate is its own makes us ask: it names the machine that is asked.
+asio::awaitable<void> ask_for_revocation(ike_sa_pointer sa, chain_input& input, const authentication_payload& auth,
+                                         const bytes& octets) {
+  auto* fetcher = sa->outside.revocation();
+  if (fetcher == nullptr || input.revocation == revocation_mode::off) co_return;
+  auto lenient = input;
+  lenient.revocation = revocation_mode::soft;
+  const auto proved = co_await verify(sa, lenient, auth, octets);
+  if (!proved || proved->revocation_known || proved->issuer.empty()) co_return;
+  auto said = co_await fetcher->fetch_ocsp(proved->certificate, proved->issuer, input.now);
+  if (said)
+    input.ocsp_responses.push_back(std::move(*said));
+  else
+    sa->record.notes.push_back("no OCSP answer about the peer's certificate: " + said.error().reason);
+}
+
 asio::awaitable<outcome> check_certificate(ike_sa_pointer sa, const claimed_identity& claimed, const bytes& octets) {
   if (claimed.auth.method == auth_psk)
     co_return failed(trouble::peer_not_authentic, "the peer proves itself by a pre-shared key, we expect a certificate",
                      "psk", notify::authentication_failed);
   const auto& profile = *sa->profile;
-  const chain_input input{.certificates = claimed.certificates,
-                          .crls = claimed.crls,
-                          .ocsp_responses = claimed.ocsp_responses,
-                          .claimed = claimed.id,
-                          .expected = profile.remote_id,
-                          .revocation = static_cast<revocation_mode>(profile.ike().revocation),
-                          .now = sa->outside.wall_time()};
-  auto both = co_await compute(sa->outside, [&]() -> result<verified_peer> {
-    auto verified = verify_chain(*profile.anchors, input);
-    if (!verified) return verified;
-    if (auto good = verify_signature(verified->certificate, claimed.auth, octets, profile.legacy); !good)
-      return std::unexpected(good.error());
-    return verified;
-  });
+  chain_input input{.certificates = claimed.certificates,
+                    .crls = claimed.crls,
+                    .ocsp_responses = claimed.ocsp_responses,
+                    .claimed = claimed.id,
+                    .expected = profile.remote_id,
+                    .revocation = static_cast<revocation_mode>(profile.ike().revocation),
+                    .now = sa->outside.wall_time()};
+  co_await ask_for_revocation(sa, input, claimed.auth, octets);
+  auto both = co_await verify(sa, input, claimed.auth, octets);
   if (!both)
     co_return failed(trouble::peer_not_authentic, both.error().reason, "remote.ca", notify::authentication_failed);
   sa->peer = std::move(*both);
@@ -66,13 +90,13 @@ asio::awaitable<outcome> check_certificate(ike_sa_pointer sa, const claimed_iden
 
 }  // namespace
 
-bytes signed_octets(const ike_sa& sa, bool of_initiator, const id_payload& id, const secret& sk_p,
+bytes signed_octets(const ike_sa& sa, const id_of& id, const secret& sk_p,
                     std::uint32_t auth_id) {
   const auto& opening = *sa.opening;
-  const bool own = of_initiator == sa.initiator;
-  bytes out = of_initiator ? opening.request : opening.response;
+  const bool own = id.initiator == sa.initiator;
+  bytes out = id.initiator ? opening.request : opening.response;
   append(out, own ? opening.peer_nonce : opening.own_nonce);
-  const auto body = encode_body(id_of{.initiator = of_initiator, .id = id});
+  const auto body = encode_body(id);
   append(out, compute_prf(sa.suite.prf, sk_p.bytes(), {body}).bytes());
   if (opening.intermediates != 0) {
     // RFC 9242 3.3.2: both sides' chains, the initiator's first, and IKE_AUTH's number.
@@ -101,10 +125,10 @@ asio::awaitable<result<authentication_payload>> make_auth(ike_sa_pointer sa, byt
 }
 
 std::optional<claimed_identity> read_identity(const payloads& in, bool of_initiator) {
-  const auto* id = find_id(in, of_initiator);
+  const auto* id = find_id_of(in, of_initiator);
   const auto* auth = find<authentication_payload>(in);
   if (id == nullptr || auth == nullptr) return std::nullopt;
-  claimed_identity out{.id = *id, .certificates = {}, .crls = {}, .ocsp_responses = {}, .auth = *auth};
+  claimed_identity out{.id = id->id, .said = *id, .certificates = {}, .crls = {}, .ocsp_responses = {}, .auth = *auth};
   for (const auto& one : in) {
     const auto* found = std::get_if<certificate_payload>(&one);
     if (found == nullptr) continue;

@@ -16,6 +16,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "controlplane/ike/auth/revocation_fetcher.hpp"
 #include "controlplane/ike/sa/timers.hpp"
 #include "controlplane/ike/wire/payload.hpp"
 #include "controlplane/installer/sa_sink.hpp"
@@ -58,6 +59,8 @@ class environment {
   [[nodiscard]] virtual timers& clock() = 0;
   [[nodiscard]] virtual sa_sink& sink() = 0;
   [[nodiscard]] virtual keystore& keys() = 0;
+  // Who asks OCSP responders; nobody: what the peer sends and what is configured must do.
+  [[nodiscard]] virtual revocation_fetcher* revocation() { return nullptr; }
 
   [[nodiscard]] std::uint64_t random_number() {
     std::uint64_t number = 0;
