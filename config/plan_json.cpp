@@ -30,7 +30,8 @@ json to_json(const plan& what) {
   for (const auto& tunnel : what.tunnels) {
     auto one = change_json(tunnel.name, tunnel.kind, tunnel.impact);
     one["children"] = json::array();
-    for (const auto& child : tunnel.children) one["children"].push_back(change_json(child.name, child.kind, child.impact));
+    for (const auto& child : tunnel.children)
+      one["children"].push_back(change_json(child.name, child.kind, child.impact));
     tunnels.push_back(std::move(one));
   }
   return {{"impact", to_string(what.impact)}, {"lines", std::move(lines)}, {"tunnels", std::move(tunnels)}};

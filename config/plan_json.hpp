@@ -7,7 +7,8 @@
 
 namespace trunkgate {
 
-// {"impact", "lines": [{"kind", "path", "text", "impact", "reason"}], "tunnels": [{"name", "kind", "impact", "children"}]}
+// {"impact", "lines": [{"kind", "path", "text", "impact", "reason"}], "tunnels": [{"name", "kind", "impact",
+// "children"}]}
 [[nodiscard]] nlohmann::ordered_json to_json(const plan& what);
 // Its lines and impact; what is none of them is left out.
 [[nodiscard]] plan plan_of(const nlohmann::ordered_json& from);

@@ -368,7 +368,8 @@ constexpr object_schema policy_schema{
 
 constexpr field_schema monitoring_fields[] = {
     {"allow_key_export", word(truth), false, "false",
-     "Allows `trunkgate debug keys`: whoever may use the control socket can read a tunnel's keys, for Wireshark and for "
+     "Allows `trunkgate debug keys`: whoever may use the control socket can read a tunnel's keys, for Wireshark and "
+     "for "
      "a while. The log tells each time."},
 };
 constexpr object_schema monitoring_schema{"What may be seen of the gateway.", monitoring_fields};

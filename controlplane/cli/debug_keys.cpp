@@ -30,7 +30,8 @@ std::optional<std::int64_t> seconds_of(std::string_view word) {
   std::int64_t number = 0;
   const auto digits = word.substr(0, word.size() - 1);
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  if (unit == 0 || error != std::errc() || end != digits.data() + digits.size() || number <= 0 || number > 86400) return std::nullopt;
+  if (unit == 0 || error != std::errc() || end != digits.data() + digits.size() || number <= 0 || number > 86400)
+    return std::nullopt;
   return number * unit;
 }
 
@@ -63,7 +64,8 @@ class tables {
         const auto text = line.get<std::string>();
         const auto path = path_of(name);
         const int descriptor = ::open(path.c_str(), O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
-        const bool written = descriptor >= 0 && ::write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+        const bool written =
+            descriptor >= 0 && ::write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size());
         if (descriptor >= 0) ::close(descriptor);
         if (!written) return system_failure(path);
         ++count;

@@ -50,7 +50,8 @@ void add_places(json_object& in, const running_file& file) {
 
 int run_explain(const arguments& given) {
   auto daemon = control_client::connect(given);
-  auto said = daemon ? daemon->ask({{"verb", "explain"}, {"tunnel", given.words.front()}}) : std::unexpected(daemon.error());
+  auto said =
+      daemon ? daemon->ask({{"verb", "explain"}, {"tunnel", given.words.front()}}) : std::unexpected(daemon.error());
   if (!said) {
     std::cerr << "trunkgate explain: " << said.error().reason << "\n";
     return exit_failed;
@@ -60,7 +61,8 @@ int run_explain(const arguments& given) {
     add_places(*said, file);
     std::cout << said->dump(2) << "\n";
   } else {
-    std::cout << explanation_text(*said, [&file](const std::string& path) { return place_text(file, path); }, now_unix_ns());
+    std::cout << explanation_text(
+        *said, [&file](const std::string& path) { return place_text(file, path); }, now_unix_ns());
   }
   return said->value("state", "") == "down" ? exit_something_down : exit_well;
 }

@@ -27,10 +27,12 @@ constexpr std::array hints{
              "its log says what it did not believe"},
     hint_row{"own_key", "the key or certificate that is named here", ""},
     hint_row{"no_common_child_proposal", "offer what the peer takes", "let it take one of ours"},
-    hint_row{"selectors_unacceptable", "the networks of both sides must overlap", "it must have the same networks, swapped"},
+    hint_row{"selectors_unacceptable", "the networks of both sides must overlap",
+             "it must have the same networks, swapped"},
     hint_row{"mode_differs", "the mode must be the peer's", "let it use ours"},
     hint_row{"peer_refused_child", "", "its log says why it refused"},
-    hint_row{"key_exchange_refused", "offer the key exchange (PFS) that the peer has for this child, or none if it has none",
+    hint_row{"key_exchange_refused",
+             "offer the key exchange (PFS) that the peer has for this child, or none if it has none",
              "let it take ours for this child"},
     hint_row{"post_quantum_key", "both sides need the same post-quantum key under the same id", "likewise"},
     hint_row{"protocol_error", "", "it broke the protocol: look for a newer version of it"},
@@ -45,7 +47,8 @@ std::string clock_text(const json_object& from, const char* field, const char* f
   const auto seconds = static_cast<std::time_t>(found->get<std::uint64_t>() / 1'000'000'000);
   std::tm local{};
   std::array<char, 32> buffer{};
-  if (::localtime_r(&seconds, &local) == nullptr || std::strftime(buffer.data(), buffer.size(), format, &local) == 0) return "";
+  if (::localtime_r(&seconds, &local) == nullptr || std::strftime(buffer.data(), buffer.size(), format, &local) == 0)
+    return "";
   return buffer.data();
 }
 
@@ -85,8 +88,10 @@ bool is_about(const json_object& offer, const json_object& failure) {
   const auto child = path.find(".children.");
   if (child == std::string::npos) return path.ends_with(".children") && what.starts_with("selectors");
   auto name = path.substr(child + 10);
-  name = name.substr(0, name.find('.'));
-  return what == "selectors " + name || what == "esp " + name;
+  const auto word = name.find('.');
+  const bool is_esp = word != std::string::npos && name.substr(word) == ".esp";
+  name = name.substr(0, word);
+  return what == "esp " + name || (what == "selectors " + name && !is_esp);
 }
 
 std::string certificate_lines(const json_object& record) {
@@ -119,7 +124,8 @@ std::string record_lines(const json_object& record, const json_object& about) {
     out += step_line(field(step, "exchange"), step.value("ok", true), text);
   }
   if (about.is_object()) {
-    if (!failed) out += step_line(field(about, "notify").empty() ? "then" : field(about, "notify"), false, field(about, "text"));
+    if (!failed)
+      out += step_line(field(about, "notify").empty() ? "then" : field(about, "notify"), false, field(about, "text"));
     for (const auto& offer : record.value("offers", json_object::array()))
       if (is_about(offer, about)) out += offer_lines(offer);
   }
@@ -134,7 +140,8 @@ std::string mending_lines(const json_object& failure, const locator& where) {
   auto out = std::string(!here.empty() && !there.empty() ? "  Either side can mend it:\n" : "  To mend it:\n");
   if (!path.empty() || !here.empty()) {
     const auto place = path.empty() ? "" : where(path);
-    out += "     here   " + (place.empty() ? "" : place + "  ") + path + (path.empty() || here.empty() ? "" : "  ") + here + "\n";
+    out += "     here   " + (place.empty() ? "" : place + "  ") + path + (path.empty() || here.empty() ? "" : "  ") +
+           here + "\n";
   }
   return there.empty() ? out : out + "     peer   " + there + "\n";
 }
@@ -142,8 +149,10 @@ std::string mending_lines(const json_object& failure, const locator& where) {
 std::string warning_lines(const json_object& warning, const json_object& record, const locator& where) {
   auto out = "  warning: " + field(warning, "text") + "\n";
   if (field(warning, "trouble") == "key_exchange_refused")
-    out += "     The child that is up was made without this key exchange, as RFC 7296 wants it of the first one. It carries\n"
-           "     packets until its lifetime ends; its rekey will then fail, and the child with it.\n";
+    out +=
+        "     The child that is up was made without this key exchange, as RFC 7296 wants it of the first one. It "
+        "carries\n"
+        "     packets until its lifetime ends; its rekey will then fail, and the child with it.\n";
   if (record.is_object())
     for (const auto& offer : record.value("offers", json_object::array()))
       if (is_about(offer, warning)) out += offer_lines(offer);
@@ -179,7 +188,8 @@ std::string explanation_text(const json_object& said, const locator& where, std:
     if (why.is_object()) out += mending_lines(why, where);
   } else if (const auto reason = field(said, "reason"); !reason.empty()) {
     const auto place = where(field(said, "path"));
-    out += "  It " + (reason.starts_with("waits") ? "" : std::string("is ")) + reason + (place.empty() ? "" : "  " + place + "  " + field(said, "path")) + "\n";
+    out += "  It " + (reason.starts_with("waits") ? "" : std::string("is ")) + reason +
+           (place.empty() ? "" : "  " + place + "  " + field(said, "path")) + "\n";
   }
   if (current.is_object() && failure.is_object()) {
     const auto why = failure.value("failure", json_object());
@@ -187,8 +197,8 @@ std::string explanation_text(const json_object& said, const locator& where, std:
       out += "  before, of the attempt at " + when + ": " + field(why, "text") + "\n";
   }
   for (const auto& stranger : said.value("strangers", json_object::array()))
-    out += "  its address also asked for another tunnel at " + clock_text(stranger, "begun_unix_ns", "%H:%M:%S") + ": " +
-           field(stranger.value("failure", json_object::object()), "text") + "\n";
+    out += "  its address also asked for another tunnel at " + clock_text(stranger, "begun_unix_ns", "%H:%M:%S") +
+           ": " + field(stranger.value("failure", json_object::object()), "text") + "\n";
   return out;
 }
 

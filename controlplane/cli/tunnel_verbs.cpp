@@ -70,7 +70,8 @@ int run_down(const arguments& given) {
 int run_rekey(const arguments& given) {
   const auto& name = given.words.front();
   if (given.has("ike") && given.has("child")) return fail("rekey", "--ike or --child, not both");
-  const auto done = ask(given, {{"verb", "rekey"}, {"tunnel", name}, {"ike", given.has("ike")}, {"child", given.value("child")}});
+  const auto done =
+      ask(given, {{"verb", "rekey"}, {"tunnel", name}, {"ike", given.has("ike")}, {"child", given.value("child")}});
   if (!done.wrong.empty()) return fail("rekey", done.wrong);
   std::cout << name << ": asked for new keys of "
             << (given.has("ike") ? "the IKE SA" : "child " + words_text(done.said, "children", ", ")) << "\n";

@@ -155,7 +155,8 @@ class control_socket::door : public std::enable_shared_from_this<door> {
     if (!request) co_return error_answer(request.error().reason);
     (*request)["uid"] = uid;
     const auto found = verbs_.find((*request)["verb"].get<std::string>());
-    if (found == verbs_.end()) co_return error_answer("the daemon knows no \"" + (*request)["verb"].get<std::string>() + "\"");
+    if (found == verbs_.end())
+      co_return error_answer("the daemon knows no \"" + (*request)["verb"].get<std::string>() + "\"");
     std::string wrong;
     try {
       co_return co_await found->second(*request);

@@ -1,8 +1,8 @@
 // The operator's door to trunkgated: JSON requests in, JSON answers out, over a Unix stream socket.
 //
 // A message is one line of JSON text. A request is an object with "verb" and what that verb takes. Its answer is the
-// verb's object, or {"error": "why"}. A client asks as often as it likes, one request after the other. "uid" of a request
-// is written here: who the client is.
+// verb's object, or {"error": "why"}. A client asks as often as it likes, one request after the other. "uid" of a
+// request is written here: who the client is.
 #pragma once
 
 #include <functional>

@@ -50,7 +50,8 @@ json deeds_of(const plan& what) {
     const bool says_more = std::ranges::any_of(tunnel.children, [](const auto& one) { return one.kind == '~'; });
     if (is_all || tunnel.impact == plan_impact::rekey || tunnel.children.empty() || !says_more)
       out.push_back({{"tunnel", tunnel.name},
-                     {"did", (!is_all && tunnel.impact == plan_impact::rekey ? "IKE SA " : "") + deed(tunnel.kind, tunnel.impact)}});
+                     {"did", (!is_all && tunnel.impact == plan_impact::rekey ? "IKE SA " : "") +
+                                 deed(tunnel.kind, tunnel.impact)}});
     if (is_all) continue;
     for (const auto& child : tunnel.children)
       out.push_back({{"tunnel", tunnel.name}, {"child", child.name}, {"did", deed(child.kind, child.impact)}});

@@ -83,9 +83,9 @@ std::string esp_table_line(const child_sa& pair, std::uint32_t spi, const secret
   // "*": the addresses may change (NAT, MOBIKE), the SPI tells enough.
   return in_quotes(pair.path.remote.address.family == ip_family::v6 ? "IPv6" : "IPv4") + ",\"*\",\"*\"," +
          in_quotes(spi_text.data()) + "," + in_quotes(name) + "," +
-         in_quotes(cipher_key.empty() ? "" : "0x" + hex(cipher_key)) + "," + in_quotes(esp_integrity_name(suite.auth)) + "," +
-         in_quotes(auth_key.empty() ? "" : "0x" + hex(auth_key)) + "," + in_quotes(pair.esn ? "64-bit" : "32-bit") +
-         ",\"0\"\n";
+         in_quotes(cipher_key.empty() ? "" : "0x" + hex(cipher_key)) + "," + in_quotes(esp_integrity_name(suite.auth)) +
+         "," + in_quotes(auth_key.empty() ? "" : "0x" + hex(auth_key)) + "," +
+         in_quotes(pair.esn ? "64-bit" : "32-bit") + ",\"0\"\n";
 }
 
 void wipe_line(std::string& line) { wipe(line.data(), line.size()); }
@@ -149,8 +149,9 @@ result<void> key_exports::begin(const std::string& tunnel, std::chrono::seconds 
 }
 
 nlohmann::ordered_json key_exports::next(const std::string& tunnel) {
-  nlohmann::ordered_json out{
-      {"ikev2_decryption_table", nlohmann::ordered_json::array()}, {"esp_sa", nlohmann::ordered_json::array()}, {"seconds_left", 0}};
+  nlohmann::ordered_json out{{"ikev2_decryption_table", nlohmann::ordered_json::array()},
+                             {"esp_sa", nlohmann::ordered_json::array()},
+                             {"seconds_left", 0}};
   const auto found = running_.find(tunnel);
   const auto* one = all_.find(tunnel);
   if (found == running_.end() || one == nullptr) return out;
@@ -165,8 +166,8 @@ nlohmann::ordered_json key_exports::next(const std::string& tunnel) {
     out["esp_sa"].push_back(lines);
     wipe_line(lines);
   }
-  out["seconds_left"] =
-      std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(found->second.deadline.when() - outside_.now()).count());
+  out["seconds_left"] = std::max<std::int64_t>(
+      1, std::chrono::ceil<std::chrono::seconds>(found->second.deadline.when() - outside_.now()).count());
   return out;
 }
 

@@ -81,7 +81,8 @@ json explanation_of(const ike::engine& all, const ike::tunnel& one, ike::timer_c
            {"warnings", json::array()},
            {"strangers", json::array()}};
   if (const auto next = one.next_attempt())
-    out["next_attempt_seconds"] = std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::seconds>(*next - now).count());
+    out["next_attempt_seconds"] =
+        std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::seconds>(*next - now).count());
   if (sa) {
     out["current"] = report_of(one, sa->record);
     out["current"]["local"] = to_string(sa->path().local.address) + ":" + std::to_string(sa->path().local.port);

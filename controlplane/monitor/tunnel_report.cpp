@@ -89,12 +89,9 @@ json ike_report(const ike::ike_sa& sa, ike::timer_clock::time_point now, std::ch
 }
 
 json counts_report(const ike::tunnel_counts& counts) {
-  return {{"attempts", counts.attempts},
-          {"failures", counts.failures},
-          {"established", counts.established},
-          {"ike_rekeys", counts.ike_rekeys},
-          {"child_rekeys", counts.child_rekeys},
-          {"reauthentications", counts.reauthentications}};
+  return {{"attempts", counts.attempts},         {"failures", counts.failures},
+          {"established", counts.established},   {"ike_rekeys", counts.ike_rekeys},
+          {"child_rekeys", counts.child_rekeys}, {"reauthentications", counts.reauthentications}};
 }
 
 // The soonest of all rekeys.
@@ -170,7 +167,8 @@ json tunnel_reporter::report(const ike::tunnel& one, const uses& use) {
   // Where it really is: a peer that moved, or that is known by its identity only.
   if (sa) out["peer"] = to_string(sa->path().remote.address);
   if (const auto next = one.next_attempt())
-    out["next_attempt_seconds"] = std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::seconds>(*next - now).count());
+    out["next_attempt_seconds"] =
+        std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::seconds>(*next - now).count());
   return out;
 }
 
@@ -189,23 +187,24 @@ json tunnel_reporter::children(const ike::tunnel& one, const uses& use, rates& s
         const auto speed = found == use.end() ? rates() : rates_of(*pair, known);
         sum.in += speed.in;
         sum.out += speed.out;
-        out.push_back({{"child", configured[i].name},
-                       {"state", child_word(pair->state)},
-                       {"suite", esp_words(*pair)},
-                       {"key_exchange", method_word(pair->key_exchange)},
-                       {"mode", pair->mode == child_mode::tunnel ? "tunnel" : "transport"},
-                       {"local", ranges(selectors.local)},
-                       {"remote", ranges(selectors.remote)},
-                       {"in_spi", spi_text(pair->inbound_spi)},
-                       {"out_spi", spi_text(pair->outbound_spi)},
-                       {"age_seconds", std::chrono::duration_cast<std::chrono::seconds>(outside_.now() - pair->since).count()},
-                       {"rekey_in_seconds", seconds_until(pair->rekey_timer, outside_.now())},
-                       {"in_bits_per_second", std::llround(speed.in)},
-                       {"out_bits_per_second", std::llround(speed.out)},
-                       {"in_packets", known.inbound_packets},
-                       {"in_bytes", known.inbound_bytes},
-                       {"out_packets", known.outbound_packets},
-                       {"out_bytes", known.outbound_bytes}});
+        out.push_back(
+            {{"child", configured[i].name},
+             {"state", child_word(pair->state)},
+             {"suite", esp_words(*pair)},
+             {"key_exchange", method_word(pair->key_exchange)},
+             {"mode", pair->mode == child_mode::tunnel ? "tunnel" : "transport"},
+             {"local", ranges(selectors.local)},
+             {"remote", ranges(selectors.remote)},
+             {"in_spi", spi_text(pair->inbound_spi)},
+             {"out_spi", spi_text(pair->outbound_spi)},
+             {"age_seconds", std::chrono::duration_cast<std::chrono::seconds>(outside_.now() - pair->since).count()},
+             {"rekey_in_seconds", seconds_until(pair->rekey_timer, outside_.now())},
+             {"in_bits_per_second", std::llround(speed.in)},
+             {"out_bits_per_second", std::llround(speed.out)},
+             {"in_packets", known.inbound_packets},
+             {"in_bytes", known.inbound_bytes},
+             {"out_packets", known.outbound_packets},
+             {"out_bytes", known.outbound_bytes}});
       }
     if (!is_there) out.push_back({{"child", configured[i].name}, {"state", "down"}});
   }

@@ -15,7 +15,8 @@ class tunnel_reporter {
  public:
   tunnel_reporter(ike::engine& all, ike::environment& outside) : all_(all), outside_(outside) {}
 
-  // {"tunnels": [...], "data_plane": "why there are no figures"}; `wanted` empty: all. {"error"} of a name that is none.
+  // {"tunnels": [...], "data_plane": "why there are no figures"}; `wanted` empty: all. {"error"} of a name that is
+  // none.
   [[nodiscard]] boost::asio::awaitable<nlohmann::ordered_json> tunnels(std::string wanted);
 
  private:

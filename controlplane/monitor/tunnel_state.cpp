@@ -17,7 +17,8 @@ tunnel_state of_failure(const ike::tunnel& one, tunnel_condition condition, cons
 
 tunnel_state without_ike_sa(const ike::tunnel& one) {
   using enum tunnel_condition;
-  const bool opens = std::ranges::any_of(one.sas(), [](const auto& sa) { return sa->state == ike::ike_state::opening; });
+  const bool opens =
+      std::ranges::any_of(one.sas(), [](const auto& sa) { return sa->state == ike::ike_state::opening; });
   const auto& failure = one.last_failure();
   if (one.wanted() && failure) return of_failure(one, down, failure->failure);
   if (opens) return made(connecting, "the first attempt is under way");

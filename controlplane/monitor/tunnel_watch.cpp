@@ -47,7 +47,8 @@ void tunnel_watch::look() {
   for (auto& [name, one] : seen_) one.is_gone = true;
   for (const auto* one : all_.tunnels()) compare(*one, seen_[name_of(*one)]);
   std::erase_if(seen_, [this](const auto& each) {
-    if (each.second.is_gone) tell_({.warning = false, .id = "tunnel.removed", .text = each.first + ": no longer configured"});
+    if (each.second.is_gone)
+      tell_({.warning = false, .id = "tunnel.removed", .text = each.first + ": no longer configured"});
     return each.second.is_gone;
   });
   next_.set(outside_.clock(), outside_.now() + interval, [this] { look(); });
@@ -91,8 +92,7 @@ void tunnel_watch::compare_condition(const ike::tunnel& one, const seen& now, se
     tell_({.warning = true, .id = "tunnel.degraded", .text = name_of(one) + ": " + now.reason});
   if (now.condition == tunnel_condition::up && before.condition == tunnel_condition::degraded && !came_up)
     tell_({.warning = false, .id = "tunnel.mended", .text = name_of(one) + ": all of it is up"});
-  if (was_up && !is_up)
-    tell_({.warning = true, .id = "tunnel.down", .text = name_of(one) + ": " + now.reason});
+  if (was_up && !is_up) tell_({.warning = true, .id = "tunnel.down", .text = name_of(one) + ": " + now.reason});
 }
 
 void tunnel_watch::compare_failures(const ike::tunnel& one, const seen& now, seen& before) {
@@ -116,7 +116,8 @@ void tunnel_watch::compare_keys(const ike::tunnel& one, const seen& now, const s
     tell_({.warning = false, .id = "tunnel.rekeyed", .text = name_of(one) + ": the IKE SA was rekeyed"});
   for (const auto& [index, spi] : now.children) {
     const auto same = [index](const auto& each) { return each.first == index; };
-    if (std::ranges::contains(before.children, std::pair(index, spi)) || std::ranges::none_of(before.children, same)) continue;
+    if (std::ranges::contains(before.children, std::pair(index, spi)) || std::ranges::none_of(before.children, same))
+      continue;
     tell_({.warning = false,
            .id = "tunnel.rekeyed",
            .text = name_of(one) + ": child " + one.profile().settings.children[index].name + " was rekeyed"});

@@ -187,7 +187,8 @@ TEST_F(control_server, the_last_of_too_many_clients_is_told) {
   const auto said = client().ask({{"verb", "say"}, {"word", "a"}});
   ASSERT_FALSE(said);
   // It may be gone before it is asked.
-  EXPECT_TRUE(said.error().reason.contains("too many operators") || said.error().reason.contains("trunkgated")) << said.error().reason;
+  EXPECT_TRUE(said.error().reason.contains("too many operators") || said.error().reason.contains("trunkgated"))
+      << said.error().reason;
   EXPECT_TRUE(all.front().ask({{"verb", "say"}, {"word", "a"}}));
 }
 

@@ -32,8 +32,9 @@ class key_export : public ::testing::Test {
   world w;
   exporting_sink sink{w.left.sas};
   std::vector<std::string> audit;
-  key_exports exports{*w.left.ike, w.left, sink,
-                      [this](const std::string& event, const std::string& text) { audit.push_back(event + " " + text); }};
+  key_exports exports{*w.left.ike, w.left, sink, [this](const std::string& event, const std::string& text) {
+                        audit.push_back(event + " " + text);
+                      }};
 };
 
 std::string hex(const std::vector<std::uint8_t>& bytes) {
@@ -58,12 +59,15 @@ TEST_F(key_export, rekeys_the_children_and_tells_their_keys) {
   ASSERT_EQ(said["esp_sa"].size(), 1u);
   const auto lines = said["esp_sa"][0].get<std::string>();
   // Both directions, with cipher key and salt as one (RFC 4106 8.1).
-  EXPECT_NE(lines.find(",\"AES-GCM with 16 octet ICV [RFC4106]\",\"0x" + hex(out->outbound_key) + "\",\"NULL\",\"\","), std::string::npos);
+  EXPECT_NE(lines.find(",\"AES-GCM with 16 octet ICV [RFC4106]\",\"0x" + hex(out->outbound_key) + "\",\"NULL\",\"\","),
+            std::string::npos);
   EXPECT_NE(lines.find("\"0x" + hex(out->inbound_key) + "\""), std::string::npos);
   EXPECT_TRUE(lines.starts_with("\"IPv4\",\"*\",\"*\",\"0x"));
   EXPECT_EQ(std::ranges::count(lines, '\n'), 2);
   ASSERT_EQ(said["ikev2_decryption_table"].size(), 1u);
-  const std::regex ike("[0-9a-f]{16},[0-9a-f]{16},[0-9a-f]{72},[0-9a-f]{72},\"AES-GCM-256 with 16 octet ICV \\[RFC5282\\]\",,,\"NONE \\[RFC4306\\]\"\n");
+  const std::regex ike(
+      "[0-9a-f]{16},[0-9a-f]{16},[0-9a-f]{72},[0-9a-f]{72},\"AES-GCM-256 with 16 octet ICV \\[RFC5282\\]\",,,\"NONE "
+      "\\[RFC4306\\]\"\n");
   EXPECT_TRUE(std::regex_match(said["ikev2_decryption_table"][0].get<std::string>(), ike));
   // Each once.
   const auto again = exports.next("t");
@@ -107,7 +111,8 @@ TEST_F(key_export, names_ciphers_with_their_integrity) {
   const auto key = hex(out->outbound_key);
   const auto said = exports.next("t");
   const auto lines = said["esp_sa"].at(0).get<std::string>();
-  EXPECT_NE(lines.find("\"AES-CBC [RFC3602]\",\"0x" + key.substr(0, 32) + "\",\"HMAC-SHA-256-128 [RFC4868]\",\"0x" + key.substr(32) + "\","),
+  EXPECT_NE(lines.find("\"AES-CBC [RFC3602]\",\"0x" + key.substr(0, 32) + "\",\"HMAC-SHA-256-128 [RFC4868]\",\"0x" +
+                       key.substr(32) + "\","),
             std::string::npos);
   const auto ike = said["ikev2_decryption_table"].at(0).get<std::string>();
   EXPECT_NE(ike.find("\"AES-CBC-128 [RFC3602]\""), std::string::npos);

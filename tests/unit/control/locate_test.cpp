@@ -7,16 +7,16 @@ namespace {
 
 TEST(locate, finds_a_value_or_what_is_around_it) {
   const std::string text =
-      "gateway: {name: hq}\n"              // 1
-      "tunnels:\n"                         // 2
-      "  hq:\n"                            // 3
-      "    psk: {file: hq.psk}\n"          // 4
-      "    children:\n"                    // 5
-      "      lan:\n"                       // 6
+      "gateway: {name: hq}\n"                // 1
+      "tunnels:\n"                           // 2
+      "  hq:\n"                              // 3
+      "    psk: {file: hq.psk}\n"            // 4
+      "    children:\n"                      // 5
+      "      lan:\n"                         // 6
       "        esp: [aes256gcm16-x25519]\n"  // 7
-      "routes:\n"                          // 8
-      "  - {to: 0.0.0.0/0}\n"             // 9
-      "  - {to: 10.0.0.0/8}\n";          // 10
+      "routes:\n"                            // 8
+      "  - {to: 0.0.0.0/0}\n"                // 9
+      "  - {to: 10.0.0.0/8}\n";              // 10
   std::vector<diagnostic> diagnostics;
   const auto root = parse_document("a.yaml", text, diagnostics);
   ASSERT_TRUE(diagnostics.empty());

@@ -17,7 +17,8 @@ using namespace std::chrono_literals;
 
 json ask(world& w, boost::asio::awaitable<json> what) {
   std::optional<json> said;
-  boost::asio::co_spawn(w.io, std::move(what), [&](const std::exception_ptr&, json answer) { said = std::move(answer); });
+  boost::asio::co_spawn(w.io, std::move(what),
+                        [&](const std::exception_ptr&, json answer) { said = std::move(answer); });
   EXPECT_TRUE(w.run([&] { return said.has_value(); }, 1s));
   return said.value_or(json());
 }
@@ -193,11 +194,23 @@ TEST(report, says_why_there_are_no_figures) {
 
 TEST(show, problems_first_and_a_status_of_their_own) {
   const json said{{"tunnels",
-                   {{{"tunnel", "good"}, {"state", "up"}, {"since_unix_ns", 1'000'000'000}, {"peer", "192.0.2.9"}, {"nat", "there"},
-                     {"suite", "aes256gcm16 esn, x25519"}, {"rekey_in_seconds", 2880}, {"in_bits_per_second", 220'000'000},
-                     {"out_bits_per_second", 0}, {"ike", json::object()}},
-                    {{"tunnel", "bad"}, {"state", "down"}, {"since_unix_ns", 1'000'000'000}, {"peer", "192.0.2.7"},
-                     {"reason", "no answer"}, {"trouble", "peer_silent"}, {"ike", nullptr}}}},
+                   {{{"tunnel", "good"},
+                     {"state", "up"},
+                     {"since_unix_ns", 1'000'000'000},
+                     {"peer", "192.0.2.9"},
+                     {"nat", "there"},
+                     {"suite", "aes256gcm16 esn, x25519"},
+                     {"rekey_in_seconds", 2880},
+                     {"in_bits_per_second", 220'000'000},
+                     {"out_bits_per_second", 0},
+                     {"ike", json::object()}},
+                    {{"tunnel", "bad"},
+                     {"state", "down"},
+                     {"since_unix_ns", 1'000'000'000},
+                     {"peer", "192.0.2.7"},
+                     {"reason", "no answer"},
+                     {"trouble", "peer_silent"},
+                     {"ike", nullptr}}}},
                   {"data_plane", ""}};
   const auto shown = list_tunnels(said, 121'000'000'000);
   EXPECT_TRUE(shown.something_down);
@@ -227,12 +240,16 @@ TEST(explain, no_common_proposal) {
   EXPECT_EQ(said["last_failure"]["offers"][0]["ours"], json({"aes128gcm16-prfsha256-x25519"}));
   EXPECT_EQ(said["last_failure"]["steps"][0]["exchange"], "IKE_SA_INIT");
   EXPECT_EQ(said["last_failure"]["steps"][0]["ok"], false);
-  const auto text = explanation_text(said, [](const std::string& path) { return path.empty() ? "" : "gateway.yaml:17"; }, 0);
+  const auto text =
+      explanation_text(said, [](const std::string& path) { return path.empty() ? "" : "gateway.yaml:17"; }, 0);
   EXPECT_NE(text.find("t is down since "), std::string::npos) << text;
   EXPECT_NE(text.find("  IKE_SA_INIT     FAIL  the peer takes none of our IKE proposals"), std::string::npos) << text;
   EXPECT_NE(text.find("we offered"), std::string::npos) << text;
-  EXPECT_NE(text.find("Either side can mend it:\n     here   gateway.yaml:17  tunnels.t.ike.proposals  offer what the peer takes"),
-            std::string::npos) << text;
+  EXPECT_NE(
+      text.find(
+          "Either side can mend it:\n     here   gateway.yaml:17  tunnels.t.ike.proposals  offer what the peer takes"),
+      std::string::npos)
+      << text;
 
   // The responder has seen both offers.
   const auto other = explain(w, w.right);
@@ -322,7 +339,8 @@ TEST(watch, warns_of_outdated_algorithms) {
   });
   ASSERT_TRUE(w.run([&] { return w.up(); }, 5s));
   w.run_for(2s);
-  EXPECT_TRUE(warning.starts_with("tunnel.legacy t: came up with outdated algorithms: ike 3des-prfsha1-sha1-modp1024")) << warning;
+  EXPECT_TRUE(warning.starts_with("tunnel.legacy t: came up with outdated algorithms: ike 3des-prfsha1-sha1-modp1024"))
+      << warning;
 }
 
 }  // namespace
