@@ -179,7 +179,7 @@ std::string explanation_text(const json_object& said, const locator& where, std:
   const auto warnings = said.value("warnings", json_object::array());
   if (current.is_object()) {
     const auto why = current.value("failure", json_object());
-    out += record_lines(current, why);
+    out += record_lines(current, warnings.empty() ? why : json_object());  // a warning tells its own offers
     for (const auto& warning : warnings) out += warning_lines(warning, current, where);
     if (warnings.empty() && why.is_object()) out += mending_lines(why, where);
   } else if (failure.is_object()) {
