@@ -210,8 +210,8 @@ ip_range everything(ip_family family) { return ip_prefix{{.bytes = {}, .family =
 struct ports {
   std::uint16_t first, last;
 };
-// RFC 7296 3.13.1: packets whose ports can't be seen. No child of ours is for these alone, and one that is for all ports
-// has them among the others.
+// RFC 7296 3.13.1: packets whose ports can't be seen. No child of ours is for these alone, and one that is for all
+// ports has them among the others.
 bool opaque(const traffic_selector& one) { return one.first_port == 65535 && one.last_port == 0; }
 
 std::optional<traffic_selector> intersect(const traffic_selector& a, const traffic_selector& b) {

@@ -237,7 +237,8 @@ void engine::settle_half_open(const ike_sa_pointer& sa) {
 void engine::forget(const ike_sa_pointer& sa) {
   // It is not forgotten at once: what the peer repeats is answered for a while. Who never got as far as to prove who it
   // is gets no more of us than the first answers, or a flood would be kept longer than it lasts.
-  const bool worth_it = sa->messages->is_protected() && (sa->opening == nullptr || sa->messages->position().expected_request > 1);
+  const bool worth_it =
+      sa->messages->is_protected() && (sa->opening == nullptr || sa->messages->position().expected_request > 1);
   if (!worth_it) return erase(sa->own_spi());
   leaving_.emplace_back(outside_.now() + afterlife, sa->own_spi());
   if (leaving_.size() > leaving_limit) {
@@ -260,15 +261,15 @@ void engine::forget_due() {
     erase(leaving_.front().second);
     leaving_.pop_front();
   }
-  if (!leaving_.empty())
-    leaving_timer_.set(outside_.clock(), leaving_.front().first, [this] { forget_due(); });
+  if (!leaving_.empty()) leaving_timer_.set(outside_.clock(), leaving_.front().first, [this] { forget_due(); });
 }
 
 // What is wrong with the very first message is said to whoever sent it, in clear and without keeping anything: another
 // version, or a critical payload that we do not know (RFC 7296 2.5, 2.21.1).
 void engine::answer_unparsed(const ike_path& path, byte_view datagram, const parse_error& why) {
   constexpr std::uint8_t response = 0x20;
-  const bool worth_it = why.notify == notify::invalid_major_version || why.notify == notify::unsupported_critical_payload;
+  const bool worth_it =
+      why.notify == notify::invalid_major_version || why.notify == notify::unsupported_critical_payload;
   if (!worth_it || datagram.size() < header_size || (datagram[19] & response) != 0) return;
   // Read by hand: of another version only this much is sure.
   header answer{.initiator_spi = spi_number(datagram.first(8)),

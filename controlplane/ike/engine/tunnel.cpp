@@ -172,7 +172,8 @@ bool tunnel::carries(std::size_t index) const {
 
 // IKE SAs are rekeyed under their children.
 ike_sa_pointer tunnel::holder(const child_pointer& pair) const {
-  const auto found = std::ranges::find_if(sas_, [&](const auto& sa) { return std::ranges::contains(sa->children, pair); });
+  const auto found =
+      std::ranges::find_if(sas_, [&](const auto& sa) { return std::ranges::contains(sa->children, pair); });
   return found == sas_.end() ? nullptr : *found;
 }
 
@@ -267,8 +268,8 @@ void tunnel::remove_double_children(const ike_sa_pointer& sa, const child_pointe
 }
 
 void tunnel::child_gone(const ike_sa_pointer& sa, const child_pointer& pair, const failed_step& why) {
-  // What is to carry its packets does so now, before it goes; not if there is one that does already: what waits then may
-  // be what loses of two that were made at once, and the peer may not have it yet.
+  // What is to carry its packets does so now, before it goes; not if there is one that does already: what waits then
+  // may be what loses of two that were made at once, and the peer may not have it yet.
   for (const auto& other : sas_)
     for (const auto& heir : std::vector(other->children))
       if (heir->index == pair->index && heir->waiting_outbound && !carries(pair->index))
@@ -300,8 +301,10 @@ void tunnel::closed(const ike_sa_pointer& sa, const failed_step& why) {
   if (!current()) {
     since_ = outside_.wall_time();
     if (sa->opening == nullptr) {  // it was up
-      if (outside_.now() - sa->since >= long_life) failures_ = 0;
-      else if (why.what != trouble::closed_by_us) ++failures_;
+      if (outside_.now() - sa->since >= long_life)
+        failures_ = 0;
+      else if (why.what != trouble::closed_by_us)
+        ++failures_;
       if (why.what != trouble::closed_by_us) remember_failure(*sa, why);
       // What comes up when a packet wants it waits for the next one.
       if (profile_->ike().start == start_mode::on_demand) wanted_ = false;

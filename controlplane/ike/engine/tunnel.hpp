@@ -81,7 +81,8 @@ class tunnel {
     std::size_t index = 0;
     std::optional<std::uint16_t> worker;
   };
-  [[nodiscard]] std::optional<missing_child> next_missing(const ike_sa& sa, const std::vector<std::string>& tried) const;
+  [[nodiscard]] std::optional<missing_child> next_missing(const ike_sa& sa,
+                                                          const std::vector<std::string>& tried) const;
   [[nodiscard]] asio::awaitable<void> make_missing_children(ike_sa_pointer sa);
   void make_missing_later(const ike_sa_pointer& sa, timer_clock::duration pause);
   [[nodiscard]] ike_sa_pointer holder(const child_pointer& pair) const;

@@ -83,7 +83,8 @@ void tunnel::probe_later(const child_pointer& pair) {
 }
 
 // A child, or one of a worker, that this IKE SA has not and nobody is making.
-std::optional<tunnel::missing_child> tunnel::next_missing(const ike_sa& sa, const std::vector<std::string>& tried) const {
+std::optional<tunnel::missing_child> tunnel::next_missing(const ike_sa& sa,
+                                                          const std::vector<std::string>& tried) const {
   const auto there = [&](std::size_t index, std::optional<std::uint16_t> worker) {
     return std::ranges::any_of(sa.children, [&](const auto& pair) {
       const bool up = pair->state == child_state::up || pair->state == child_state::rekeying;
@@ -94,8 +95,8 @@ std::optional<tunnel::missing_child> tunnel::next_missing(const ike_sa& sa, cons
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (std::ranges::contains(tried, all[i].name) || std::ranges::contains(making_, all[i].name)) continue;
     if (!there(i, std::nullopt)) return missing_child{i, std::nullopt};
-    const bool grouped = std::ranges::any_of(
-        sa.children, [i](const auto& pair) { return pair->index == i && pair->per_resource; });
+    const bool grouped =
+        std::ranges::any_of(sa.children, [i](const auto& pair) { return pair->index == i && pair->per_resource; });
     if (!grouped || sa.no_more_queues) continue;
     for (unsigned worker = 0; worker < outside_.workers(); ++worker)
       if (!there(i, static_cast<std::uint16_t>(worker))) return missing_child{i, static_cast<std::uint16_t>(worker)};

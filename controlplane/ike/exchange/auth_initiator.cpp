@@ -103,9 +103,9 @@ asio::awaitable<outcome> take_first_child(ike_sa_pointer sa, const child_request
 
 // An exchange of its own, because what it is about is a response (RFC 7296 2.21.2).
 asio::awaitable<void> reject_responder(ike_sa_pointer sa, failed_step why) {
-  (void)co_await sa->messages->request(exchange_type::informational,
-                                       {note(notify::authentication_failed),
-                                        delete_payload{.protocol = protocol_id::ike, .spis = {}}});
+  (void)co_await sa->messages->request(
+      exchange_type::informational,
+      {note(notify::authentication_failed), delete_payload{.protocol = protocol_id::ike, .spis = {}}});
   close_ike_sa(sa, std::move(why));
 }
 

@@ -133,8 +133,8 @@ std::expected<agreed_child, failed_step> read_child_answer(ike_sa& sa, const chi
       .said = {},
       .inbound_spi = request.inbound_spi,
       .outbound_spi = static_cast<std::uint32_t>(spi_number(chosen->spi)),
-      .per_resource = settings.per_worker && sa.outside.workers() > 1 &&
-                      find_notify(content, notify::sa_resource_info) != nullptr,
+      .per_resource =
+          settings.per_worker && sa.outside.workers() > 1 && find_notify(content, notify::sa_resource_info) != nullptr,
       .worker = request.worker};
   if (out.outbound_spi < 256)  // RFC 4303 2.1
     return wrong(failed(trouble::protocol_error, "the peer chose a reserved SPI", path));
@@ -400,8 +400,8 @@ asio::awaitable<void> switch_outbound(ike_sa_pointer sa, child_pointer pair) {
   if (auto done = co_await sa->outside.sink().add(*record, sa_directions::outbound); !done)
     co_return retire_child(sa, pair, failed(trouble::data_plane, done.error().reason));
   if (auto loser = std::exchange(pair->outdone, nullptr))
-    spawn(sa->outside, delete_child(sa, loser,
-                                    failed(trouble::closed_by_us, "both sides rekeyed at once: the other one stays")));
+    spawn(sa->outside,
+          delete_child(sa, loser, failed(trouble::closed_by_us, "both sides rekeyed at once: the other one stays")));
 }
 
 namespace {

@@ -7,8 +7,8 @@ namespace trunkgate::ike {
 
 // What we asked for, until the answer is there.
 struct child_request {
-  profile_pointer profile;  // as it was when we asked
-  std::size_t index = 0;    // in that
+  profile_pointer profile;        // as it was when we asked
+  std::size_t index = 0;          // in that
   std::uint32_t inbound_spi = 0;  // reserved; released by whoever gives up
   sa_payload offer;
   child_pointer old;  // rekeyed by this one
@@ -49,8 +49,8 @@ struct agreed_child {
 // Appends what a responder answers: SAr, TSi, TSr, notifies.
 void answer_child(const ike_sa& sa, const agreed_child& agreed, payloads& to);
 
-// Installs the pair: the initiator both directions; a responder, while another pair carries the packets, the inbound one
-// only: the other follows when the peer has shown that it has the new SA (RFC 7296 2.8), or a moment later.
+// Installs the pair: the initiator both directions; a responder, while another pair carries the packets, the inbound
+// one only: the other follows when the peer has shown that it has the new SA (RFC 7296 2.8), or a moment later.
 [[nodiscard]] asio::awaitable<std::expected<child_pointer, failed_step>> install_child(ike_sa_pointer sa,
                                                                                        const agreed_child& agreed,
                                                                                        const child_ingredients& from,

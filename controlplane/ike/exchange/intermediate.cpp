@@ -67,8 +67,7 @@ asio::awaitable<void> answer_intermediate(ike_sa_pointer sa, incoming request) {
   }
   auto& waiting = sa->opening->additional;
   const auto* theirs = find<key_exchange_payload>(request.content);
-  if (waiting.empty() || theirs == nullptr ||
-      theirs->method != waiting.front().method) {
+  if (waiting.empty() || theirs == nullptr || theirs->method != waiting.front().method) {
     sa->messages->respond(request, {note(notify::invalid_syntax)});
     close_ike_sa(sa, failed(trouble::protocol_error, "the peer's IKE_INTERMEDIATE is not the one that was agreed on"));
     co_return;

@@ -113,7 +113,8 @@ asio::awaitable<std::expected<ike_sa_pointer, failed_step>> finish(ike_sa_pointe
   if (answer == nullptr || theirs == nullptr || their_nonce == nullptr)
     co_return wrong("the peer's answer to the rekey of the IKE SA lacks a payload");
   auto chosen = accept(offer, *answer);
-  if (!chosen || chosen->spi.size() != 8 || spi_number(chosen->spi) == 0 || chosen->key_exchange() != ke.method() || theirs->method != ke.method())
+  if (!chosen || chosen->spi.size() != 8 || spi_number(chosen->spi) == 0 || chosen->key_exchange() != ke.method() ||
+      theirs->method != ke.method())
     co_return wrong("the peer chose an IKE proposal that we did not offer");
   std::vector<secret> shared;
   auto first = ke.finish(theirs->data);
@@ -244,7 +245,8 @@ asio::awaitable<void> answer_rekey_ike(ike_sa_pointer sa, incoming request) {
   const auto* nonce = find<nonce_payload>(request.content);
   if (offer == nullptr || nonce == nullptr) co_return refuse(note(notify::invalid_syntax));
   auto chosen = choose(sa->profile->ike().proposals, *offer, protocol_id::ike, key_exchanges::kept);
-  if (!chosen || chosen->spi.size() != 8 || spi_number(chosen->spi) == 0) co_return refuse(note(notify::no_proposal_chosen));
+  if (!chosen || chosen->spi.size() != 8 || spi_number(chosen->spi) == 0)
+    co_return refuse(note(notify::no_proposal_chosen));
   const auto method = chosen->key_exchange();
   if (theirs == nullptr || theirs->method != method)
     co_return refuse(

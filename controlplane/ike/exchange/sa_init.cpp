@@ -58,8 +58,7 @@ void add_capabilities(payloads& to, const ike_sa& sa, const std::vector<proposal
   const bool first = sa.initiator;
   const auto& opening = *sa.opening;
   if (first || sa.messages->fragments_allowed()) to.push_back(note(notify::ikev2_fragmentation_supported));
-  if (first || !opening.peer_hashes.empty())
-    to.push_back(note(notify::signature_hash_algorithms, hash_numbers()));
+  if (first || !opening.peer_hashes.empty()) to.push_back(note(notify::signature_hash_algorithms, hash_numbers()));
   if (has_additional(proposals) && (first || opening.peer_knows_intermediate))
     to.push_back(note(notify::intermediate_exchange_supported));
   if (sa.profile->ike().post_quantum_key && (first || opening.peer_knows_ppk)) to.push_back(note(notify::use_ppk));

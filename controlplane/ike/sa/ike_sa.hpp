@@ -126,18 +126,18 @@ struct ike_sa : std::enable_shared_from_this<ike_sa> {
   ike_suite suite;
   ike_keys keys;
   bool nat_known = false, nat_here = false, nat_there = false, mobike = false;
-  bytes seen_as;  // by the peer: its hash of our address (RFC 4555 3.8)
+  bytes seen_as;                           // by the peer: its hash of our address (RFC 4555 3.8)
   std::vector<ip_address> peer_addresses;  // additional ones (RFC 4555)
 
   id_payload peer_id;
   std::optional<verified_peer> peer;  // by certificate
   std::vector<child_pointer> children;
-  bytes lowest_nonce;                          // of the exchange that made it, if that was a rekey
-  std::shared_ptr<ike_sa> rival;               // made by the peer while we rekey this one
-  std::weak_ptr<ike_sa> predecessor;           // whose rival this is, until it is decided
-  std::weak_ptr<ike_sa> successor;             // has the children now
-  bool superseded = false;                     // another IKE SA of the tunnel stays
-  bool no_more_queues = false;                 // the peer wants no more children of one kind (RFC 9611)
+  bytes lowest_nonce;                 // of the exchange that made it, if that was a rekey
+  std::shared_ptr<ike_sa> rival;      // made by the peer while we rekey this one
+  std::weak_ptr<ike_sa> predecessor;  // whose rival this is, until it is decided
+  std::weak_ptr<ike_sa> successor;    // has the children now
+  bool superseded = false;            // another IKE SA of the tunnel stays
+  bool no_more_queues = false;        // the peer wants no more children of one kind (RFC 9611)
   std::vector<std::pair<child_pointer, failed_step>> deletes_after_rekey;
   std::unique_ptr<pending_followup> followup;  // of the peer's CREATE_CHILD_SA
   bool rekeying = false;                       // our rekey of it is under way

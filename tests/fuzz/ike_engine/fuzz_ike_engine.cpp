@@ -34,8 +34,7 @@ payload any_payload(script& in) {
     case 1: return nonce_payload{.data = in.octets(64)};
     case 2: return key_exchange_payload{.method = in.octet(), .data = in.octets(70)};
     case 3: return delete_payload{.protocol = protocol_id{static_cast<std::uint8_t>(in.octet() % 4)}, .spis = {}};
-    case 4:
-      return delete_payload{.protocol = protocol_id::esp, .spis = {spi_bytes(0x10000U + in.octet() % 8)}};
+    case 4: return delete_payload{.protocol = protocol_id::esp, .spis = {spi_bytes(0x10000U + in.octet() % 8)}};
     case 5: {
       traffic_selector all;
       all.addresses = *parse_ip_range(in.octet() % 2 == 0 ? "10.0.0.0/8" : "0.0.0.0/0");
@@ -75,7 +74,8 @@ void misbehave(end& from, script& in) {
 void forge(world& w, script& in, std::uint8_t how) {
   if (w.log.empty()) return;
   auto one = w.log[in.number() % w.log.size()];
-  if (how == 0 && !one.data.empty()) one.data[in.number() % one.data.size()] ^= static_cast<std::uint8_t>(in.octet() | 1);
+  if (how == 0 && !one.data.empty())
+    one.data[in.number() % one.data.size()] ^= static_cast<std::uint8_t>(in.octet() | 1);
   if (how == 1) one.data.resize(in.number() % (one.data.size() + 1));
   if (how == 2) one.path.remote.address.bytes[3] = in.octet();
   auto& to = one.path.local.address == w.left.address ? w.left : w.right;

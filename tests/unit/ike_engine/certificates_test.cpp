@@ -26,9 +26,7 @@ class pki {
     std::filesystem::permissions(w_.folder / (name + ".key"), std::filesystem::perms::owner_read);
     issued_.push_back(std::move(made));
   }
-  void revoke_first() const {
-    w_.write("ca.crl", pem_of(make_crl(ca_, {.revoked = {&issued_.front()}})));
-  }
+  void revoke_first() const { w_.write("ca.crl", pem_of(make_crl(ca_, {.revoked = {&issued_.front()}}))); }
 
  private:
   world& w_;
@@ -60,7 +58,8 @@ TEST_P(Keys, ProveBothSides) {
   });
   ASSERT_TRUE(w.run([&] { return w.up(); }, 5s)) << w.left.failure_of_t().text << w.right.failure_of_t().text;
   EXPECT_EQ(w.left.record().peer_subject, "O=Example, CN=right.example");
-  EXPECT_EQ(w.right.record().certificate_path, (std::vector<std::string>{"O=Example, CN=left.example", "O=Example, CN=ca"}));
+  EXPECT_EQ(w.right.record().certificate_path,
+            (std::vector<std::string>{"O=Example, CN=left.example", "O=Example, CN=ca"}));
 }
 INSTANTIATE_TEST_SUITE_P(Certificates, Keys,
                          ::testing::Values("RSA-2048", "P-256", "P-384", "P-521", "ED25519", "ED448"));
@@ -132,11 +131,10 @@ TEST_P(Refused, IsExplainedToBothSides) {
   EXPECT_TRUE(w.right.failure_of_t().text.contains(how.expected)) << w.right.failure_of_t().text;
   EXPECT_TRUE(w.left.sas.sas.empty() && w.right.sas.sas.empty());
 }
-INSTANTIATE_TEST_SUITE_P(
-    Certificates, Refused,
-    ::testing::Values(refused{"expired", true, false, "expired"},
-                      refused{"revoked", false, true, "revoked"}),
-    [](const auto& one) { return std::string(one.param.what); });
+INSTANTIATE_TEST_SUITE_P(Certificates, Refused,
+                         ::testing::Values(refused{"expired", true, false, "expired"},
+                                           refused{"revoked", false, true, "revoked"}),
+                         [](const auto& one) { return std::string(one.param.what); });
 
 //  IKE_AUTH                                  -->
 //                                            <--   IDr, CERT, AUTH: not believed by the left

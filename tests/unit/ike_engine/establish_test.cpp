@@ -61,15 +61,16 @@ TEST_P(Algorithms, ComeUpAndRekey) {
   EXPECT_EQ(w.left.sa()->chosen.transforms, before->chosen.transforms);
   EXPECT_TRUE(w.up());
 }
-INSTANTIATE_TEST_SUITE_P(
-    Ike, Algorithms,
-    ::testing::Values("aes128gcm16-prfsha256-x25519", "aes256gcm16-prfsha512-x448", "aes128-sha256-ecp256",
-                      "aes256-sha384-ecp384", "aes256-sha512-ecp521", "chacha20poly1305-prfsha256-modp2048",
-                      "aes128gcm16-prfsha384-modp3072", "aes128gcm16-prfsha256-modp4096",
-                      "aes128gcm16-prfsha256-modp6144", "aes128gcm16-prfsha256-modp8192",
-                      "3des-sha1-prfsha1-modp1024", "aes256gcm16-prfsha384-x25519-ke1_mlkem512",
-                      "aes256gcm16-prfsha384-x25519-ke1_mlkem768", "aes256gcm16-prfsha384-x25519-ke1_mlkem1024",
-                      "aes256gcm16-prfsha384-x25519-ke1_mlkem768-ke2_ecp384"));
+INSTANTIATE_TEST_SUITE_P(Ike, Algorithms,
+                         ::testing::Values("aes128gcm16-prfsha256-x25519", "aes256gcm16-prfsha512-x448",
+                                           "aes128-sha256-ecp256", "aes256-sha384-ecp384", "aes256-sha512-ecp521",
+                                           "chacha20poly1305-prfsha256-modp2048", "aes128gcm16-prfsha384-modp3072",
+                                           "aes128gcm16-prfsha256-modp4096", "aes128gcm16-prfsha256-modp6144",
+                                           "aes128gcm16-prfsha256-modp8192", "3des-sha1-prfsha1-modp1024",
+                                           "aes256gcm16-prfsha384-x25519-ke1_mlkem512",
+                                           "aes256gcm16-prfsha384-x25519-ke1_mlkem768",
+                                           "aes256gcm16-prfsha384-x25519-ke1_mlkem1024",
+                                           "aes256gcm16-prfsha384-x25519-ke1_mlkem768-ke2_ecp384"));
 
 //  IKE_SA_INIT, then for each additional key exchange
 //  IKE_INTERMEDIATE  KE(n)                   -->
@@ -90,7 +91,9 @@ TEST(Establish, AnAdditionalKeyExchangeTakesOneExchangeMoreAndIsFragmented) {
 // RFC 9370 2.2.1: a peer without IKE_INTERMEDIATE gets the proposal that needs none.
 TEST(Establish, APeerWithoutAdditionalKeyExchangesGetsThePlainProposal) {
   world w;
-  w.begin([](auto& a, auto&) { propose(a, {"aes256gcm16-prfsha384-x25519-ke1_mlkem768", "aes256gcm16-prfsha384-x25519"}); });
+  w.begin([](auto& a, auto&) {
+    propose(a, {"aes256gcm16-prfsha384-x25519-ke1_mlkem768", "aes256gcm16-prfsha384-x25519"});
+  });
   ASSERT_TRUE(w.run([&] { return w.up(); }, 5s));
   EXPECT_EQ(w.sent, 4u);
 }

@@ -35,8 +35,8 @@ TEST_P(Failure, IsExplainedOnBothEnds) {
   EXPECT_EQ(w.left.failure_of_t().notify, how.said);
   EXPECT_FALSE(w.left.failure_of_t().text.empty());
   const auto& right = w.right.ike->find("t") && w.right.t().last_failure() ? w.right.failure_of_t()
-                      : !w.right.ike->strangers().empty()                 ? w.right.ike->strangers().back().failure
-                                                                          : failed_step{};
+                      : !w.right.ike->strangers().empty()                  ? w.right.ike->strangers().back().failure
+                                                                           : failed_step{};
   EXPECT_EQ(name(right.what), name(how.right)) << right.text;
   EXPECT_EQ(right.path, how.right_path);
   w.left.t().stop();
@@ -136,9 +136,9 @@ TEST_P(ChildFailure, LeavesTheIkeSaUp) {
 INSTANTIATE_TEST_SUITE_P(
     All, ChildFailure,
     ::testing::Values(
-        child_failure{"esp", [](auto& a, auto&) { a.children[0].esp = {*parse_esp_proposal("aes128gcm16-x25519-esn")}; },
-                      trouble::no_common_child_proposal, "children.lan.esp", "children.lan.esp",
-                      notify::no_proposal_chosen},
+        child_failure{
+            "esp", [](auto& a, auto&) { a.children[0].esp = {*parse_esp_proposal("aes128gcm16-x25519-esn")}; },
+            trouble::no_common_child_proposal, "children.lan.esp", "children.lan.esp", notify::no_proposal_chosen},
         child_failure{"selectors", [](auto& a, auto&) { a.children[0].remote = {*parse_ip_range("10.9.0.0/16")}; },
                       trouble::selectors_unacceptable, "children.lan.remote", "children", notify::ts_unacceptable}),
     [](const auto& one) { return std::string(one.param.name); });
@@ -150,7 +150,8 @@ struct stranger {
   explicit stranger(world& around) : w(around) {
     w.configure(w.right, {w.settings(w.right, w.left)});
     auto profile = make_profile(w.settings(w.left, w.right), w.folder.string(), true, {});
-    sa = std::make_shared<ike_sa>(w.left, nobody(), ike_path{{w.left.address, 500}, {w.right.address, 500}}, true, 77, 0);
+    sa = std::make_shared<ike_sa>(w.left, nobody(), ike_path{{w.left.address, 500}, {w.right.address, 500}}, true, 77,
+                                  0);
     sa->profile = *profile;
     w.on_way = [this](packet& one) {
       if (one.from != &w.right) return true;
@@ -166,16 +167,21 @@ struct stranger {
   std::optional<payloads> ask(exchange_type exchange, payloads what) {
     std::optional<payloads> answer;
     bool done = false;
-    spawn(w.left, [](stranger& me, exchange_type how, payloads all, std::optional<payloads>& out,
-                     bool& over) -> asio::awaitable<void> {
-      auto end = co_await me.sa->messages->request(how, std::move(all));
-      if (end.answer) out = std::move(end.answer->content);
-      over = true;
-    }(*this, exchange, std::move(what), answer, done));
+    spawn(w.left,
+          [](stranger& me, exchange_type how, payloads all, std::optional<payloads>& out,
+             bool& over) -> asio::awaitable<void> {
+            auto end = co_await me.sa->messages->request(how, std::move(all));
+            if (end.answer) out = std::move(end.answer->content);
+            over = true;
+          }(*this, exchange, std::move(what), answer, done));
     w.run([&] { return done; }, 90s);
     return answer;
   }
-  ~stranger() { sa->messages->close(); w.run_for(100ms); w.on_way = nullptr; }
+  ~stranger() {
+    sa->messages->close();
+    w.run_for(100ms);
+    w.on_way = nullptr;
+  }
   world& w;
   ike_sa_pointer sa;
   outcome why;
@@ -215,8 +221,7 @@ TEST(Broken, UnknownPayloads) {
   world w;
   stranger s(w);
   EXPECT_EQ(s.w.right.ike->half_open(), 1u);
-  const auto answer =
-      s.ask(exchange_type::ike_auth, {unknown_payload{.type = payload_type{200}, .critical = true}});
+  const auto answer = s.ask(exchange_type::ike_auth, {unknown_payload{.type = payload_type{200}, .critical = true}});
   ASSERT_TRUE(answer);
   const auto* said = find_notify(*answer, notify::unsupported_critical_payload);
   ASSERT_NE(said, nullptr);

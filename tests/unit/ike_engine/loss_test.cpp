@@ -21,7 +21,8 @@ TEST_P(Loss, EverythingComesUpAndNothingLeaks) {
     w.disturb(GetParam().percent, seed);
     w.begin([&](auto& a, auto& b) {
       if (seed % 2 == 0) b.ike->start = start_mode::always;
-      if (seed % 3 == 0) a.ike->proposals = b.ike->proposals = {*parse_ike_proposal("aes256gcm16-prfsha384-x25519-ke1_mlkem768")};
+      if (seed % 3 == 0)
+        a.ike->proposals = b.ike->proposals = {*parse_ike_proposal("aes256gcm16-prfsha384-x25519-ke1_mlkem768")};
     });
     ASSERT_TRUE(w.run([&] { return w.up(); }, 600s)) << w.left.failure_of_t().text;
     w.run_for(std::chrono::milliseconds(seed * 37 % 3000));

@@ -107,7 +107,8 @@ TEST(Flood, OfFirstMessagesIsBounded) {
   ASSERT_FALSE(first.empty());
   w.on_way = [&](packet& one) { return one.path.local.address == w.left.address || one.from == &w.left; };
   for (unsigned i = 0; i < 20'000; ++i) {
-    for (int octet = 0; octet < 8; ++octet) first[static_cast<std::size_t>(octet)] = static_cast<std::uint8_t>(w.chance());
+    for (int octet = 0; octet < 8; ++octet)
+      first[static_cast<std::size_t>(octet)] = static_cast<std::uint8_t>(w.chance());
     ip_address from = *parse_ip_address("100.64.0.0");
     from.bytes[2] = static_cast<std::uint8_t>(i >> 8);
     from.bytes[3] = static_cast<std::uint8_t>(i);
@@ -124,10 +125,8 @@ TEST(Flood, OfFirstMessagesIsBounded) {
 
 TEST(Memory, OfAThousandPeers) {
   constexpr int peers = 1000;
-  auto w = std::make_unique<world>(admission_limits{.cookies_above = 5000,
-                                                    .cookies_above_of_source = 5000,
-                                                    .half_open = 5000,
-                                                    .half_open_of_source = 5000});
+  auto w = std::make_unique<world>(admission_limits{
+      .cookies_above = 5000, .cookies_above_of_source = 5000, .half_open = 5000, .half_open_of_source = 5000});
   std::vector<profile_pointer> left, right;
   for (int i = 0; i < peers; ++i) {
     auto a = w->settings(w->left, w->right), b = w->settings(w->right, w->left);
@@ -154,8 +153,8 @@ TEST(Memory, OfAThousandPeers) {
   const auto sinks = static_cast<std::size_t>(2 * peers) * (sizeof(remembering_sink::installed) + 48 + 2 * 64 + 6 * 32);
   const auto all = mallinfo2().uordblks + mallinfo2().hblkhd - before.uordblks - before.hblkhd;
   const auto each = (all - std::min(all, sinks)) / (2 * peers);
-  std::cout << "heap: " << each << " octets of IKE for each peer with one child (sinks left out: "
-            << sinks / (2 * peers) << ")\n";
+  std::cout << "heap: " << each
+            << " octets of IKE for each peer with one child (sinks left out: " << sinks / (2 * peers) << ")\n";
   RecordProperty("octets_each", static_cast<int>(each));
   EXPECT_LE(each, 8192u);
 }

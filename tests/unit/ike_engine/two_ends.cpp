@@ -115,9 +115,8 @@ std::string world::history() const { return test::history(left) + test::history(
 ::testing::AssertionResult world::clean(std::size_t pairs, std::size_t ike_sas) const {
   auto bad = ::testing::AssertionFailure() << history() << "\n";
   const auto whole = [](const remembering_sink& sink) {
-    return static_cast<std::size_t>(std::ranges::count_if(sink.sas, [](const auto& one) {
-      return one.second.inbound && one.second.outbound;
-    }));
+    return static_cast<std::size_t>(
+        std::ranges::count_if(sink.sas, [](const auto& one) { return one.second.inbound && one.second.outbound; }));
   };
   if (left.sas.sas.size() != pairs || right.sas.sas.size() != pairs || whole(left.sas) != pairs ||
       whole(right.sas) != pairs)
@@ -148,9 +147,10 @@ void traffic::tick() {
 
 void traffic::lose(const end& from, std::uint32_t spi) {
   if (lost++ != 0) return;
-  first_loss = to_string(from.address) + " sent by " + std::to_string(spi) + " after " +
-               std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(around_.time.time_since_epoch()).count()) +
-               " ms" + around_.history();
+  first_loss =
+      to_string(from.address) + " sent by " + std::to_string(spi) + " after " +
+      std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(around_.time.time_since_epoch()).count()) +
+      " ms" + around_.history();
 }
 
 void traffic::one_way(end& from, end& to) {

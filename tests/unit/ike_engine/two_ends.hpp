@@ -14,8 +14,8 @@
 #include <gtest/gtest.h>
 
 #include "controlplane/ike/engine/engine.hpp"
-#include "controlplane/ike/wire/notify.hpp"
 #include "controlplane/ike/profile.hpp"
+#include "controlplane/ike/wire/notify.hpp"
 #include "controlplane/keystore/local.hpp"
 
 namespace trunkgate::ike::test {
