@@ -193,14 +193,13 @@ void ike_pair::turn() {
   while (initiator_->step() | responder_->step()) {}
 }
 
-void ike_pair::turn_and_wait(std::chrono::milliseconds longest) {
-  turn();
-  auto wait = longest;
+void ike_pair::wait(std::chrono::milliseconds longest) {
+  auto pause = longest;
   for (auto* one : {initiator_.get(), responder_.get()})
     if (const auto next = one->clock().next())
-      wait = std::min(wait, std::chrono::ceil<std::chrono::milliseconds>(*next - one->now()));
+      pause = std::min(pause, std::chrono::ceil<std::chrono::milliseconds>(*next - one->now()));
   pollfd both[2]{{initiator_->descriptor(), POLLIN, 0}, {responder_->descriptor(), POLLIN, 0}};
-  if (wait.count() > 0) (void)::poll(both, 2, static_cast<int>(wait.count()));
+  if (pause.count() > 0) (void)::poll(both, 2, static_cast<int>(pause.count()));
 }
 
 }  // namespace trunkgate::bench

@@ -107,8 +107,8 @@ class ike_pair {
 
   // Until there is nothing to do at this moment.
   void turn();
-  // Then sleeps until there is, `longest` at most.
-  void turn_and_wait(std::chrono::milliseconds longest);
+  // Sleeps until there is, `longest` at most.
+  void wait(std::chrono::milliseconds longest);
 
  private:
   ike_pair(std::filesystem::path folder, std::unique_ptr<ike_wire> left, std::unique_ptr<ike_wire> right);

@@ -31,11 +31,15 @@ result<bool> open_tunnels(ike_pair& pair, std::uint32_t from, std::uint32_t to, 
   while (done < to) {
     if (stop) return false;
     while (started < to && started - done < window) pair.initiator().want(*pair.tunnels()[started++]);
-    pair.turn_and_wait(100ms);
+    pair.turn();
     const auto before = done;
     while (done < started && pair.tunnels()[done]->child_is_up(0)) ++done;
     const auto now = clock::now();
-    if (done != before) progress = now;
+    if (done != before) {
+      progress = now;
+      continue;
+    }
+    pair.wait(100ms);
     if (now - progress < patience) continue;
     const auto& failure_of = pair.tunnels()[done]->last_failure();
     return failure(std::to_string(to - done) + " of " + std::to_string(to - from) +
@@ -149,8 +153,9 @@ result<scale_figures> measure_scale(const ike_kind& kind, std::uint32_t peers, s
   age_watch ages(both, lifetime, out);
   const auto until = all_up + 2 * std::chrono::seconds(lifetime);
   while (clock::now() < until && !stop) {
-    both.turn_and_wait(100ms);
+    both.turn();
     ages.look();
+    both.wait(100ms);
   }
   const auto watched = seconds(clock::now() - all_up);
   out.cpu_share = (both.initiator().cpu_seconds() + both.responder().cpu_seconds()) / watched;

@@ -57,7 +57,10 @@ TEST(ike_run, the_tunnels_are_what_was_asked_for) {
   auto& both = **pair;
   both.initiator().want(*both.tunnels()[1]);
   const auto until = ike::timer_clock::now() + 20s;
-  while (!both.tunnels()[1]->child_is_up(0) && ike::timer_clock::now() < until) both.turn_and_wait(10ms);
+  while (!both.tunnels()[1]->child_is_up(0) && ike::timer_clock::now() < until) {
+    both.turn();
+    both.wait(10ms);
+  }
   ASSERT_TRUE(both.tunnels()[1]->child_is_up(0));
   EXPECT_FALSE(both.tunnels()[0]->current());
   const auto theirs = both.responder().engine().tunnels()[1];
