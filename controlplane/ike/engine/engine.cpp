@@ -34,9 +34,13 @@ engine::~engine() { abandon(); }
 
 void engine::configure(const std::vector<profile_pointer>& profiles) {
   std::vector<std::unique_ptr<tunnel>> next;
+  std::unordered_map<std::string, std::size_t> places;
+  for (std::size_t i = 0; i < tunnels_.size(); ++i) places.emplace(tunnels_[i]->profile().settings.name, i);
   for (const auto& profile : profiles) {
-    const auto same = std::ranges::find_if(
-        tunnels_, [&](const auto& one) { return one && one->profile().settings.name == profile->settings.name; });
+    const auto place = places.find(profile->settings.name);
+    const auto same = place == places.end() || !tunnels_[place->second]
+                          ? tunnels_.end()
+                          : tunnels_.begin() + static_cast<std::ptrdiff_t>(place->second);
     if (same == tunnels_.end()) {
       next.push_back(std::make_unique<tunnel>(outside_, *this, profile));
       continue;
@@ -48,7 +52,11 @@ void engine::configure(const std::vector<profile_pointer>& profiles) {
     if (gone) gone->stop();
   tunnels_.swap(next);
   by_name_.clear();
-  for (const auto& one : tunnels_) by_name_[one->profile().settings.name] = one.get();
+  by_peer_.clear();
+  for (const auto& one : tunnels_) {
+    by_name_[one->profile().settings.name] = one.get();
+    by_peer_[one->profile().settings.peer].push_back(one.get());
+  }
   for (const auto& one : tunnels_)
     if (!one->current()) one->start();
 }
@@ -311,15 +319,16 @@ void engine::remember_stranger(const ike_path& path, const failed_step& why, con
 // ---- ike_owner ----
 
 std::vector<profile_pointer> engine::candidates(const ike_path& path) {
-  std::vector<profile_pointer> named, any;
-  for (const auto& one : tunnels_) {
-    const auto& settings = one->profile().settings;
-    if (settings.local.family != ip_family::none && settings.local != path.local.address) continue;
-    if (settings.peer == path.remote.address) named.push_back(one->profile_shared());
-    if (settings.peer.family == ip_family::none) any.push_back(one->profile_shared());
+  std::vector<profile_pointer> out;
+  for (const auto& peer : {path.remote.address, ip_address()}) {
+    const auto found = by_peer_.find(peer);
+    if (found == by_peer_.end()) continue;
+    for (const auto* one : found->second) {
+      const auto& local = one->profile().settings.local;
+      if (local.family == ip_family::none || local == path.local.address) out.push_back(one->profile_shared());
+    }
   }
-  named.insert(named.end(), any.begin(), any.end());
-  return named;
+  return out;
 }
 
 bool engine::first_contact(const ike_sa& sa) {

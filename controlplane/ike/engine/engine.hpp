@@ -87,8 +87,9 @@ class engine : public ike_owner {
   gatekeeper gate_;
   std::vector<std::unique_ptr<tunnel>> tunnels_;
   std::unordered_map<std::string, tunnel*> by_name_;
-  std::unordered_map<std::uint64_t, entry> by_spi_;                        // ours
-  std::map<init_key, std::uint64_t> half_open_;                            // responders that are not up: our SPI
+  std::map<ip_address, std::vector<tunnel*>> by_peer_;  // in the configuration's order; under no address: of any peer
+  std::unordered_map<std::uint64_t, entry> by_spi_;  // ours
+  std::map<init_key, std::uint64_t> half_open_;      // responders that are not up: our SPI
   std::deque<std::pair<timer_clock::time_point, std::uint64_t>> leaving_;  // closed ones, and until when they answer
   timer leaving_timer_;
   std::unordered_map<std::uint32_t, std::pair<std::weak_ptr<ike_sa>, std::weak_ptr<child>>> by_inbound_;
