@@ -89,20 +89,35 @@ ike_suite ike_suite_of(const settled& chosen) {
           .key_exchange = chosen.key_exchange()};
 }
 
+namespace {
+
+struct esp_words {
+  esp_suite suite;
+  std::vector<transform_choice> encryption, integrity;
+};
+// Each suite's transforms, read from its name once.
+const std::vector<esp_words>& every_esp_suite() {
+  static const auto all = [] {
+    std::vector<esp_words> out;
+    for (const auto& row : esp_suites)
+      if (const auto read = parse_esp_proposal(row.name))
+        out.push_back({row.suite, of_type(read->transforms, encryption), of_type(read->transforms, integrity)});
+    return out;
+  }();
+  return all;
+}
+
+}  // namespace
+
 std::optional<esp_choice> esp_choice_of(const settled& chosen) {
   const auto cipher = chosen.of(encryption);
   if (!cipher) return std::nullopt;
   const auto auth = chosen.of(integrity).value_or(none_of(integrity)).id;
   const auto esn = chosen.of(sequence_numbers);
-  for (const auto& row : esp_suites) {
-    const auto wanted = parse_esp_proposal(row.name);
-    if (!wanted) continue;
-    const auto same = [&](transform_type type, const transform_choice& value) {
-      return std::ranges::contains(of_type(wanted->transforms, type), value);
-    };
-    if (same(encryption, *cipher) && same(integrity, {integrity, auth, 0}))
+  const transform_choice authenticated{.type = integrity, .id = auth, .key_bits = 0};
+  for (const auto& row : every_esp_suite())
+    if (std::ranges::contains(row.encryption, *cipher) && std::ranges::contains(row.integrity, authenticated))
       return esp_choice{.suite = row.suite, .esn = esn && esn->id == transform_id::esn};
-  }
   return std::nullopt;
 }
 
