@@ -109,10 +109,15 @@ asio::awaitable<void> reject_responder(ike_sa_pointer sa, failed_step why) {
   close_ike_sa(sa, std::move(why));
 }
 
-failed_step refused_us(const notify_payload& error) {
+failed_step refused_us(const ike_sa& sa, const notify_payload& error) {
+  const auto& profile = *sa.profile;
+  const bool by_psk = !profile.ike().private_key;
   if (error.type == notify::authentication_failed)
-    return failed(trouble::peer_refused_us, "the peer does not believe who we are (AUTHENTICATION_FAILED)", "local.id",
-                  error.type);
+    return failed(trouble::peer_refused_us,
+                  "the peer does not believe us (AUTHENTICATION_FAILED): we say we are " + to_string(own_identity(sa)) +
+                      (by_psk ? ", proved by the pre-shared key (psk)," : ", proved by our certificate,") +
+                      (profile.remote_id ? " and look for " + to_string(*profile.remote_id) : ""),
+                  by_psk ? "psk" : "local.certificate", error.type);
   return failed(trouble::peer_refused_us, "the peer answered IKE_AUTH with " + notify::name(error.type), {},
                 error.type);
 }
@@ -145,7 +150,7 @@ asio::awaitable<outcome> initiate_auth(ike_sa_pointer sa, std::optional<std::siz
   const auto& answer = *end.answer;
   // An error beside AUTH concerns the child alone (RFC 7296 1.2, 2.21.2).
   if (const auto* error = find_error(answer.content); error != nullptr && !find<authentication_payload>(answer.content))
-    co_return give_up(refused_us(*error));
+    co_return give_up(refused_us(*sa, *error));
   auto doubt = co_await check_answer(sa, answer, std::move(proved->mixed));
   if (!doubt && sa->state != ike_state::opening)
     doubt = failed(trouble::closed_by_us, "the IKE SA was closed meanwhile");

@@ -1,5 +1,6 @@
 // IKE_AUTH, the responder's side: see auth_initiator.cpp.
 #include <algorithm>
+#include <ranges>
 
 #include "controlplane/ike/exchange/child.hpp"
 #include "controlplane/ike/exchange/exchanges.hpp"
@@ -58,6 +59,18 @@ asio::awaitable<std::expected<ppk_state, failed_step>> settle_ppk(ike_sa_pointer
   co_return out;
 }
 
+// Whom the tunnels for a peer at this address are between.
+std::string expected_here(const ike_sa& sa, const ike_path& path) {
+  constexpr std::size_t shown = 3;
+  std::string out;
+  for (const auto& one : sa.owner->candidates(path) | std::views::take(shown)) {
+    out += out.empty() ? "; we expect " : ", or ";
+    out += one->remote_id ? to_string(*one->remote_id) : "any name";
+    if (!one->local_id.data.empty()) out += ", being " + to_string(one->local_id);
+  }
+  return out;
+}
+
 asio::awaitable<outcome> check_initiator(ike_sa_pointer sa, const incoming& request, ppk_state& ppk) {
   auto claimed = read_identity(request.content, true);
   if (!claimed)
@@ -68,7 +81,8 @@ asio::awaitable<outcome> check_initiator(ike_sa_pointer sa, const incoming& requ
   if (!chosen)
     co_return failed(trouble::unknown_peer,
                      "the peer says it is " + to_string(claimed->id) +
-                         (wanted != nullptr ? " and looks for " + to_string(*wanted) : "") + ": no tunnel is for it",
+                         (wanted != nullptr ? " and looks for " + to_string(*wanted) : "") + ": no tunnel is for it" +
+                         expected_here(*sa, request.path),
                      "remote.id", notify::authentication_failed);
   sa->profile = std::move(chosen);
   auto settled_ppk = co_await settle_ppk(sa, request.content);

@@ -52,8 +52,16 @@ child_settings with_wish(const ike_sa& sa, child_settings settings) {
   return settings;
 }
 
-std::vector<std::string> one_word(const std::vector<traffic_selector>& selectors) {
-  return {selector_words(selectors)};
+// "10.1.0.0/16 === 10.2.0.0/16", our side first.
+std::string both_sides(const std::vector<traffic_selector>& local, const std::vector<traffic_selector>& remote) {
+  return selector_words(local) + " === " + selector_words(remote);
+}
+
+std::vector<std::string> all_selectors(const ike_sa& sa) {
+  std::vector<std::string> out;
+  for (const auto& each : sa.profile->settings.children)
+    out.push_back(both_sides(selectors_of(each, true), selectors_of(each, false)));
+  return out;
 }
 
 std::vector<std::string> type_words(const std::vector<transform_type>& types) {
@@ -92,6 +100,11 @@ child_request ask_for_child(ike_sa& sa, std::size_t index, child_pointer old, st
   if (settings.mode == child_mode::transport) to.push_back(note(notify::use_transport_mode));
   // RFC 9611: there will be more with these selectors, and none of them is a double.
   if (settings.per_worker && sa.outside.workers() > 1) to.push_back(note(notify::sa_resource_info));
+  add_offer(sa, {.what = "selectors " + settings.name,
+                 .ours = {both_sides(wish(sa, settings, true), wish(sa, settings, false))},
+                 .theirs = {},
+                 .chosen = {},
+                 .differ_in = {}});
   add_offer(
       sa,
       {.what = "esp " + settings.name, .ours = proposal_words(out.offer), .theirs = {}, .chosen = {}, .differ_in = {}});
@@ -151,9 +164,9 @@ std::expected<agreed_child, failed_step> read_child_answer(ike_sa& sa, const chi
   out.selectors = std::move(*both);
   sa.record.offers.back().chosen = proposal_word(out.chosen.transforms);
   add_offer(sa, {.what = "selectors " + settings.name,
-                 .ours = one_word(wish(sa, settings, true)),
-                 .theirs = one_word(wish(sa, settings, false)),
-                 .chosen = selector_words(out.selectors.local) + " === " + selector_words(out.selectors.remote),
+                 .ours = {both_sides(wish(sa, settings, true), wish(sa, settings, false))},
+                 .theirs = {both_sides(initiator_ts->selectors, responder_ts->selectors)},
+                 .chosen = both_sides(out.selectors.local, out.selectors.remote),
                  .differ_in = {}});
   return out;
 }
@@ -233,8 +246,8 @@ std::expected<agreed_child, failed_step> agree_to_child(ike_sa& sa, const payloa
   const auto fitting = matching(sa, responder_ts->selectors, initiator_ts->selectors, transport, old);
   if (fitting.empty()) {
     add_offer(sa, {.what = "selectors",
-                   .ours = {},
-                   .theirs = {selector_words(responder_ts->selectors), selector_words(initiator_ts->selectors)},
+                   .ours = all_selectors(sa),
+                   .theirs = {both_sides(responder_ts->selectors, initiator_ts->selectors)},
                    .chosen = {},
                    .differ_in = {"addresses"}});
     return wrong(failed(trouble::selectors_unacceptable,
@@ -271,9 +284,9 @@ std::expected<agreed_child, failed_step> agree_to_child(ike_sa& sa, const payloa
                    .chosen = proposal_word(out.chosen.transforms),
                    .differ_in = {}});
     add_offer(sa, {.what = "selectors " + settings.name,
-                   .ours = one_word(selectors_of(settings, true)),
-                   .theirs = one_word(responder_ts->selectors),
-                   .chosen = selector_words(out.selectors.local) + " === " + selector_words(out.selectors.remote),
+                   .ours = {both_sides(selectors_of(settings, true), selectors_of(settings, false))},
+                   .theirs = {both_sides(responder_ts->selectors, initiator_ts->selectors)},
+                   .chosen = both_sides(out.selectors.local, out.selectors.remote),
                    .differ_in = {}});
     return out;
   }
@@ -438,6 +451,11 @@ void retire_child(const ike_sa_pointer& sa, const child_pointer& pair, const fai
   const auto spi = pair->inbound_spi;
   // First the owner: what takes its place must be there before it goes.
   sa->owner->child_gone(sa, pair, why);
+  // What is under way to a pair that another one follows may still arrive; one that nobody follows is closed.
+  if (!sa->owner->carries(*sa, pair->index)) {
+    spawn(outside, remove_from_sink(outside, spi, sa_directions::both));
+    return;
+  }
   spawn(outside, remove_from_sink(outside, spi, sa_directions::outbound));
   outside.clock().at(outside.now() + inbound_grace,
                      [&outside, spi] { spawn(outside, remove_from_sink(outside, spi, sa_directions::inbound)); });

@@ -118,7 +118,7 @@ asio::awaitable<void> answer_informational(ike_sa_pointer sa, incoming request) 
                        : disbelieved ? failed(trouble::peer_refused_us,
                                               "the peer does not believe who we are (AUTHENTICATION_FAILED)",
                                               "local.id", notify::authentication_failed)
-                                     : failed(trouble::closed_by_peer, "the peer closed the IKE SA"));
+                                     : failed(trouble::closed_by_peer, "the peer closed the IKE SA (it sent a delete)"));
       co_return;
     }
     if (gone->protocol != protocol_id::esp) continue;
