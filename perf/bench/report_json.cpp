@@ -151,7 +151,7 @@ json entry(const scale_figures& figures) {
           {"longest_silence_seconds", rounded(figures.longest_silence)},
           {"silence_limit_seconds", rounded(figures.silence_limit)},
           {"latest_timer_ms", rounded(figures.latest_timer_ms)},
-          {"cpu_share", rounded(figures.cpu_share)},
+          {"cpu_share", figures.cpu_share},
           {"wrong", wrong_in(figures)}};
 }
 
