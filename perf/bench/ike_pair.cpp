@@ -190,7 +190,10 @@ result<std::unique_ptr<ike_pair>> ike_pair::make(const ike_kind& kind, std::uint
 }
 
 void ike_pair::turn() {
-  while (initiator_->step() | responder_->step()) {}
+  for (bool again = true; again;) {
+    again = initiator_->step();
+    again = responder_->step() || again;
+  }
 }
 
 void ike_pair::wait(std::chrono::milliseconds longest) {
