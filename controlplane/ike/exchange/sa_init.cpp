@@ -14,7 +14,12 @@ namespace trunkgate::ike {
 
 namespace {
 
+using namespace std::chrono_literals;
 constexpr unsigned rounds_limit = 5;  // of cookies and other groups
+// RFC 7296 2.21.1: errors in answer to IKE_SA_INIT prove nothing, and we go on asking for some time. A cookie or
+// another group is what we can act on: an honest answer that was on its way when somebody else spoke still comes
+// before.
+constexpr timer_clock::duration refusal_patience = 5s, detour_patience = 100ms;
 // A MODP group of 3072 bits and more takes longer than the loop should be held up.
 bool is_slow(std::uint16_t method) { return method >= transform_id::modp3072 && method <= transform_id::modp8192; }
 
@@ -84,6 +89,17 @@ void learn_nat(ike_sa& sa, const nat_found& nat) {
 
 std::uint16_t method_asked_for(const notify_payload& wrong) {
   return wrong.data.size() == 2 ? static_cast<std::uint16_t>(wrong.data[0] << 8 | wrong.data[1]) : std::uint16_t{0};
+}
+
+// How long to wait for a better answer than this one to a request with `method`.
+timer_clock::duration patience_with(const payloads& answer, const ike_settings& settings, std::uint16_t method) {
+  if (find<sa_payload>(answer) && find<key_exchange_payload>(answer) && find<nonce_payload>(answer)) return {};
+  if (find_notify(answer, notify::cookie) != nullptr) return detour_patience;
+  if (const auto* wrong = find_notify(answer, notify::invalid_ke_payload)) {
+    const auto other = method_asked_for(*wrong);
+    if (other != method && offers_method(settings.proposals, other)) return detour_patience;
+  }
+  return refusal_patience;
 }
 
 payloads init_payloads(ike_sa& sa, const sa_payload& offer, const key_exchange_start& ke, const bytes& cookie) {
@@ -169,6 +185,9 @@ asio::awaitable<outcome> initiate_sa_init(ike_sa_pointer sa) {
   for (unsigned round = 0; round < rounds_limit; ++round) {
     if (!ke) co_return failed(trouble::own_key, ke.error().reason, "ike.proposals");
     sa->messages->begin_again();
+    sa->messages->patience = [profile = sa->profile, method](const payloads& answer) {
+      return patience_with(answer, profile->ike(), method);
+    };
     auto end = co_await sa->messages->request(exchange_type::ike_sa_init, init_payloads(*sa, offer, *ke, cookie));
     if (!end.answer) {
       auto why = no_answer(end, "IKE_SA_INIT");

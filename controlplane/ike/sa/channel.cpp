@@ -40,7 +40,8 @@ struct channel::question {
   message_octets octets;
   unsigned sent = 0;
   timer_clock::time_point begun;
-  timer again;
+  timer again, no_better;
+  std::optional<incoming> held;  // an answer that may be anybody's
   answer_slot<exchange_end> slot;
 };
 
@@ -101,7 +102,7 @@ void channel::count_numbers() {
 
 void channel::send_question() {
   auto& mine = *asking_;
-  if (mine.sent == tries) return finish(std::nullopt, silence::peer_is_silent);
+  if (mine.sent == tries) return finish(std::exchange(mine.held, std::nullopt), silence::peer_is_silent);
   for (const auto& datagram : mine.datagrams) outside_.send(path_, datagram);
   if (mine.sent++ > 0) ++counts_.retransmitted;
   auto wait = std::chrono::duration_cast<std::chrono::microseconds>(first_wait);
@@ -115,6 +116,7 @@ void channel::send_question() {
 void channel::finish(std::optional<incoming> answer, silence why) {
   const auto mine = std::exchange(asking_, nullptr);
   mine->again.cancel();
+  mine->no_better.cancel();
   exchange_end end{.answer = std::move(answer),
                    .why = why,
                    .request = std::move(mine->octets),
@@ -222,9 +224,25 @@ void channel::take_response(byte_view datagram, const header& head, const ike_pa
   }
   auto whole = open(datagram, head, from);
   if (!whole) return;
+  if (const auto wait = !in_ && patience ? patience(whole->content) : timer_clock::duration{}; wait.count() > 0)
+    return hold(std::move(*whole), wait);
   // RFC 7296 2.6, 2.7: of IKE_SA_INIT the same number is asked again, and a copy of this answer is not the next one.
   if (!in_) detours_.push_back(digest_of(datagram));
   finish(std::move(*whole), silence::closed);
+}
+
+// Of several the one that asks for the least patience counts: it is one that we can do something about.
+void channel::hold(incoming answer, timer_clock::duration wait) {
+  auto& mine = *asking_;
+  const auto until = outside_.now() + wait;
+  if (mine.held && mine.no_better.when() <= until) return;
+  mine.held = std::move(answer);
+  mine.no_better.set(outside_.clock(), until, [this, self = weak_from_this()] {
+    const auto here = self.lock();
+    if (!here || !asking_ || !asking_->held) return;
+    detours_.push_back(digest_of(asking_->held->octets.raw));
+    finish(std::exchange(asking_->held, std::nullopt), silence::closed);
+  });
 }
 
 // RFC 7296 2.1: a retransmission is the same octets, and is answered by the same octets.

@@ -78,6 +78,10 @@ class channel : public std::enable_shared_from_this<channel> {
   // The message numbers come to their end: the IKE SA must be replaced soon (RFC 7296 2.2). Said once.
   std::function<void()> on_last_numbers;
 
+  // How long an answer in clear waits for a better one, because anybody can have sent it (RFC 7296 2.21.1); 0: it is
+  // taken at once. The request is repeated meanwhile.
+  std::function<timer_clock::duration(const payloads&)> patience;
+
   // No more of it: what waits ends with silence::closed; answers that are cached are still given.
   void close();
   [[nodiscard]] bool closed() const { return closed_; }
@@ -138,6 +142,7 @@ class channel : public std::enable_shared_from_this<channel> {
   void send_question();
   void start_next();
   void finish(std::optional<incoming> answer, silence why);
+  void hold(incoming answer, timer_clock::duration wait);
   void count_numbers();
 
   environment& outside_;
