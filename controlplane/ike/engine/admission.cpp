@@ -1,5 +1,8 @@
 #include "controlplane/ike/engine/admission.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include <openssl/crypto.h>
 
 #include "controlplane/ike/exchange/steps.hpp"
@@ -10,6 +13,14 @@ namespace {
 constexpr auto secret_life = std::chrono::minutes(2);
 constexpr std::size_t cookie_size = 32;  // at most 64 (RFC 7296 2.6)
 }  // namespace
+
+bool allowance::take(timer_clock::time_point now) {
+  const std::chrono::duration<double> passed = now - std::exchange(asked_, now);
+  left_ = std::min(at_once_, left_ + passed.count() * per_second_);
+  if (left_ < 1) return false;
+  left_ -= 1;
+  return true;
+}
 
 gatekeeper::gatekeeper(environment& outside, admission_limits limits) : outside_(outside), limits_(limits) {
   outside.random(current_);

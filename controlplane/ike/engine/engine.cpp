@@ -19,7 +19,7 @@ constexpr auto opening_limit = 30s;  // until a responder's IKE SA must be up
 constexpr std::size_t strangers_kept = 32;
 // A closed IKE SA still answers a repeated delete for as long as the peer may repeat it.
 constexpr auto afterlife = 70s;
-constexpr std::size_t leaving_limit = 100'000;
+constexpr std::size_t leaving_limit = 100'000, unproved_limit = 1000;
 
 std::size_t digest_of(byte_view datagram) {
   return std::hash<std::string_view>{}({reinterpret_cast<const char*>(datagram.data()), datagram.size()});
@@ -167,7 +167,7 @@ void engine::receive_init(const ike_path& path, const header& head, byte_view da
   const auto sa =
       answer_sa_init(outside_, *this, {.head = head, .datagram = datagram, .path = path}, message->clear, why);
   if (!sa) {
-    if (why.what != trouble::none) remember_stranger(path, why, message->clear);
+    if (why.what != trouble::none && gate_.may_note()) remember_stranger(path, why, message->clear);
     return;
   }
   ++counts_.answered_init;
@@ -248,6 +248,13 @@ void engine::forget(const ike_sa_pointer& sa) {
   const bool worth_it =
       sa->messages->is_protected() && (sa->opening == nullptr || sa->messages->position().expected_request > 1);
   if (!worth_it) return erase(sa->own_spi());
+  if (sa->opening != nullptr) {
+    unproved_.push_back(sa->own_spi());
+    if (unproved_.size() > unproved_limit) {
+      erase(unproved_.front());
+      unproved_.pop_front();
+    }
+  }
   leaving_.emplace_back(outside_.now() + afterlife, sa->own_spi());
   if (leaving_.size() > leaving_limit) {
     erase(leaving_.front().second);
@@ -285,7 +292,7 @@ void engine::answer_unparsed(const ike_path& path, byte_view datagram, const par
                 .exchange = static_cast<exchange_type>(datagram[18]),
                 .response = true,
                 .message_id = static_cast<std::uint32_t>(spi_number(datagram.subspan(20, 4)))};
-  if (answer.responder_spi != 0) return;
+  if (answer.responder_spi != 0 || !gate_.may_complain()) return;
   auto said = note(why.notify);
   if (why.critical_type != 0) said.data.push_back(why.critical_type);
   outside_.send(path, encode_message(answer, {std::move(said)}));

@@ -91,6 +91,7 @@ class engine : public ike_owner {
   std::unordered_map<std::uint64_t, entry> by_spi_;  // ours
   std::map<init_key, std::uint64_t> half_open_;      // responders that are not up: our SPI
   std::deque<std::pair<timer_clock::time_point, std::uint64_t>> leaving_;  // closed ones, and until when they answer
+  std::deque<std::uint64_t> unproved_;  // of these the last ones whose peer did not prove who it is
   timer leaving_timer_;
   std::unordered_map<std::uint32_t, std::pair<std::weak_ptr<ike_sa>, std::weak_ptr<child>>> by_inbound_;
   std::deque<negotiation_record> strangers_;
