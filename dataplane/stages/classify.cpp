@@ -2,6 +2,7 @@
 #include "dataplane/packet/headers.hpp"
 #include "dataplane/packet/parse.hpp"
 #include "dataplane/stages/context.hpp"
+#include "dataplane/stages/ike_front.hpp"
 #include "dataplane/stages/inbound_lookup.hpp"
 #include "dataplane/stages/tell.hpp"
 
@@ -69,6 +70,13 @@ drop_reason parse_network(rte_mbuf* packet, std::uint16_t ethertype) noexcept {
   return drop_reason::none;
 }
 
+// What the box says by IKE makes the answers to it known (see punt).
+void note_own_ike(stage_context& context, rte_mbuf* packet) noexcept {
+  const auto& m = meta(packet);
+  if (m.protocol != protocol_udp || (m.source_port != port_ike && m.source_port != port_nat_traversal)) return;
+  if (const auto message = ike_front_of(packet, m.source_port)) context.tables.ike.sent(*message);
+}
+
 }  // namespace
 
 void classify(stage_context& context, std::span<rte_mbuf* const> burst) noexcept {
@@ -84,6 +92,7 @@ void classify(stage_context& context, std::span<rte_mbuf* const> burst) noexcept
     }
     auto& m = meta(packet);
     if (m.path == static_cast<std::uint8_t>(path_id::from_box)) {
+      note_own_ike(context, packet);
       context.go_on_to_selectors(packet, stage_id::classify);
       continue;
     }

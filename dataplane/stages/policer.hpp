@@ -9,7 +9,9 @@
 
 namespace trunkgate {
 
-enum class punt_class : std::uint8_t { ike, ike_init, sip, arp_nd, icmp, path_mtu, rest, count_ };
+// IKE by what a stranger must know to get into a class: the SPIs of an IKE SA; that his IKE_SA_INIT was turned away
+// before; nothing.
+enum class punt_class : std::uint8_t { ike, ike_again, ike_init, ike_other, sip, arp_nd, icmp, path_mtu, rest, count_ };
 inline constexpr std::size_t punt_class_count = static_cast<std::size_t>(punt_class::count_);
 
 struct punt_rate {
@@ -19,8 +21,10 @@ struct punt_rate {
 };
 
 inline constexpr std::array<punt_rate, punt_class_count> punt_rates{{
-    {punt_class::ike, "ike", 5000, 1000},
-    {punt_class::ike_init, "ike_init", 20000, 500},
+    {punt_class::ike, "ike", 20000, 2000},
+    {punt_class::ike_again, "ike_again", 5000, 500},
+    {punt_class::ike_init, "ike_init", 3000, 500},
+    {punt_class::ike_other, "ike_other", 2000, 500},
     {punt_class::sip, "sip", 20000, 4000},
     {punt_class::arp_nd, "arp_nd", 1000, 200},
     {punt_class::icmp, "icmp", 1000, 200},

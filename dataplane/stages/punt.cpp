@@ -3,23 +3,13 @@
 
 #include "dataplane/packet/headers.hpp"
 #include "dataplane/stages/context.hpp"
+#include "dataplane/stages/ike_front.hpp"
 
 namespace trunkgate {
 namespace {
 
-// The first message of an exchange that anybody can begin: IKE_SA_INIT (RFC 7296 3.1: the responder's SPI is 0) without
-// a cookie, which would be the first payload (2.6). Whoever floods the box with such starves neither those who have
-// shown that they are where they say, nor the IKE SAs that are up.
-bool is_first_init(rte_mbuf* packet, const std::uint8_t* ip) noexcept {
-  constexpr std::size_t marker = 4, ike_header = 28, responder_spi = 8, next_payload = 16;
-  constexpr std::uint8_t notify = 41;
-  const auto& m = meta(packet);
-  const std::size_t at = m.l4_offset + sizeof(udp_header) + (m.destination_port == port_ike ? 0 : marker);
-  // Of a chain of buffers the first one has the headers.
-  if (m.l2_length + at + ike_header > rte_pktmbuf_data_len(packet)) return true;
-  const auto* ike = ip + at;
-  static constexpr std::uint8_t none[8] = {};
-  return std::memcmp(ike + responder_spi, none, sizeof none) == 0 && ike[next_payload] != notify;
+bool is_ike(const packet_meta& m) noexcept {
+  return m.protocol == protocol_udp && (m.destination_port == port_ike || m.destination_port == port_nat_traversal);
 }
 
 punt_class class_of(rte_mbuf* packet, const std::uint8_t* ip) noexcept {
@@ -31,9 +21,6 @@ punt_class class_of(rte_mbuf* packet, const std::uint8_t* ip) noexcept {
                                                                                    : punt_class::icmp;
     case protocol_icmp: return punt_class::icmp;
     case protocol_udp:
-      if (m.destination_port == port_ike || m.destination_port == port_nat_traversal)
-        return is_first_init(packet, ip) ? punt_class::ike_init : punt_class::ike;
-      [[fallthrough]];
     case protocol_tcp:
       return m.destination_port == port_sip || m.destination_port == port_sips ? punt_class::sip : punt_class::rest;
     default: return punt_class::rest;
@@ -64,16 +51,27 @@ bool frame_for_kernel(const stage_context& context, rte_mbuf* packet) noexcept {
   return true;
 }
 
+// Whether the box takes one more of its kind now.
+bool admits(stage_context& context, rte_mbuf* packet) noexcept {
+  const auto& m = meta(packet);
+  if (m.ip_version == 0 || !is_ike(m))
+    return context.policer.admits(class_of(packet, ip_header(packet)), context.now_tsc);
+  const auto message = ike_front_of(packet, m.destination_port);
+  const auto kind = ike_class(context.tables.ike, message);
+  if (context.policer.admits(kind, context.now_tsc)) return true;
+  if (kind == punt_class::ike_init) context.tables.ike.had_no_room(*message);
+  return false;
+}
+
 }  // namespace
 
 void punt(stage_context& context, std::span<rte_mbuf* const> burst) noexcept {
   for (auto* packet : burst) {
-    const auto& m = meta(packet);
-    if (!context.policer.admits(class_of(packet, ip_header(packet)), context.now_tsc)) {
+    if (!admits(context, packet)) {
       context.drop(packet, drop_reason::punt_rate_limited);
       continue;
     }
-    const std::uint16_t port = m.ingress;
+    const std::uint16_t port = meta(packet).ingress;
     if (port >= port_limit || !frame_for_kernel(context, packet) ||
         !context.outlets.punt(context.outlets.pipeline, packet)) {
       context.drop(packet, drop_reason::punt_ring_full);

@@ -9,6 +9,7 @@
 
 #include "dataplane/core/port_index.hpp"
 #include "dataplane/state/fib.hpp"
+#include "dataplane/state/known_ike.hpp"
 #include "dataplane/state/rcu.hpp"
 #include "dataplane/state/rcu_hash.hpp"
 #include "dataplane/state/sa.hpp"
@@ -66,6 +67,8 @@ struct forwarding_tables {
   std::atomic<const operator_rules*> rules{nullptr};       // nullptr: none
   rcu_hash<std::uint32_t, inbound_sa*, spi_hash> inbound;  // by SPI, host order
   rcu_hash<outbound_key, outbound_sa*, outbound_key_hash> outbound;
+
+  known_ike ike;  // noted and asked by workers
 
   std::atomic<std::uint32_t> sas_naming_ports{0};  // installed SAs of either direction, and traps
 
