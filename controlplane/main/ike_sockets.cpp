@@ -11,6 +11,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <linux/filter.h>
 
 namespace trunkgate {
 
@@ -20,9 +21,10 @@ namespace {
 
 constexpr std::size_t datagram_limit = 65535;
 constexpr std::array<std::uint8_t, 4> non_esp_marker{};
-// Room for a burst of peers that all begin at once; more is lost, and comes again.
-constexpr int receive_buffer = 4 << 20;
-constexpr unsigned burst = 64;  // datagrams before the loop turns to other things
+// Room for a burst of peers that all begin at once; more is lost, and comes again. A longer queue of first messages
+// would only make each of them older than its sender waits.
+constexpr int receive_buffer = 4 << 20, opening_buffer = 1 << 20;
+constexpr unsigned burst = 256, opening_burst = 16;  // datagrams before the loop turns to other things
 
 struct any_address {
   sockaddr_storage storage{};
@@ -77,6 +79,20 @@ std::optional<ip_address> destination_of(const msghdr& message) {
   return std::nullopt;
 }
 
+// Of the sockets on a port the kernel is to choose the second one for what has the responder's SPI 0 (RFC 7296 3.1),
+// and the first for all else. What is too short for the program is the first one's.
+bool share_by_spi(int descriptor, std::uint16_t port) {
+  const std::uint32_t spi = port == ike::nat_port ? non_esp_marker.size() + 8 : 8;
+  std::array<sock_filter, 6> program{{{BPF_LD | BPF_W | BPF_ABS, 0, 0, spi},
+                                      {BPF_JMP | BPF_JEQ | BPF_K, 0, 3, 0},
+                                      {BPF_LD | BPF_W | BPF_ABS, 0, 0, spi + 4},
+                                      {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0},
+                                      {BPF_RET | BPF_K, 0, 0, 1},
+                                      {BPF_RET | BPF_K, 0, 0, 0}}};
+  const sock_fprog whole{.len = program.size(), .filter = program.data()};
+  return ::setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &whole, sizeof whole) == 0;
+}
+
 template <class Info>
 void say_source(msghdr& message, int level, int type, const Info& info) {
   auto* part = CMSG_FIRSTHDR(&message);
@@ -92,15 +108,31 @@ void say_source(msghdr& message, int level, int type, const Info& info) {
 result<void> ike_sockets::open() {
   for (const auto family : {ip_family::v4, ip_family::v6})
     for (const auto port : {ike::ike_port, ike::nat_port})
-      if (auto opened = open_one(family, port); !opened) {
+      if (auto opened = open_pair(family, port); !opened) {
         // A machine without IPv6 is one without peers there.
         if (family == ip_family::v6 && errno == EAFNOSUPPORT) continue;
+        sockets_.clear();  // whoever tries again finds the ports free
         return opened;
       }
   return {};
 }
 
-result<void> ike_sockets::open_one(ip_family family, std::uint16_t port) {
+result<void> ike_sockets::open_pair(ip_family family, std::uint16_t port) {
+  auto main = open_one(family, port, false);
+  if (!main) return std::unexpected(main.error());
+  auto opening = open_one(family, port, true);
+  if (!opening) return std::unexpected(opening.error());
+  if (!share_by_spi((*main)->descriptor->native_handle(), port))
+    return system_failure("tell first messages of IKE from others");
+  (*opening)->first = main->get();
+  for (auto* each : {&*main, &*opening}) {
+    sockets_.push_back(std::move(*each));
+    asio::co_spawn(loop_, serve(*sockets_.back()), asio::detached);
+  }
+  return {};
+}
+
+result<std::unique_ptr<ike_sockets::one>> ike_sockets::open_one(ip_family family, std::uint16_t port, bool opening) {
   const bool v4 = family == ip_family::v4;
   const int descriptor = ::socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (descriptor < 0) return system_failure("open a socket for IKE");
@@ -108,10 +140,15 @@ result<void> ike_sockets::open_one(ip_family family, std::uint16_t port) {
   own->descriptor = std::make_unique<asio::posix::stream_descriptor>(loop_, descriptor);
   own->family = family;
   own->port = port;
+  own->opening = opening;
   const int on = 1;
   // RFC 7296 2.8 and RFC 7383 take care of size: IKE's datagrams may be fragmented by IP where there is no other way.
   const int fragment = v4 ? IP_PMTUDISC_DONT : IPV6_PMTUDISC_DONT;
-  ::setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+  const int room = opening ? opening_buffer : receive_buffer;
+  // Without CAP_NET_ADMIN it is as much as net.core.rmem_max lets it be.
+  if (::setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) != 0)
+    ::setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+  ::setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
   if (v4) {
     ::setsockopt(descriptor, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
     ::setsockopt(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, &fragment, sizeof fragment);
@@ -123,9 +160,7 @@ result<void> ike_sockets::open_one(ip_family family, std::uint16_t port) {
   const auto any = to_kernel({{.bytes = {}, .family = family}, port});
   if (::bind(descriptor, reinterpret_cast<const sockaddr*>(&any.storage), any.size) != 0)
     return system_failure("bind UDP port " + std::to_string(port) + " for IKE");
-  sockets_.push_back(std::move(own));
-  asio::co_spawn(loop_, serve(*sockets_.back()), asio::detached);
-  return {};
+  return own;
 }
 
 asio::awaitable<void> ike_sockets::serve(const one& socket) {
@@ -133,13 +168,14 @@ asio::awaitable<void> ike_sockets::serve(const one& socket) {
     const auto [failed] = co_await socket.descriptor->async_wait(asio::posix::descriptor_base::wait_read,
                                                                  asio::as_tuple(asio::use_awaitable));
     if (failed) co_return;
-    take_all(socket);
+    if (socket.first != nullptr) take_some(*socket.first, burst);
+    take_some(socket, socket.opening ? opening_burst : burst);
   }
 }
 
-void ike_sockets::take_all(const one& socket) {
+void ike_sockets::take_some(const one& socket, unsigned most) {
   static thread_local std::array<std::uint8_t, datagram_limit> buffer;
-  for (unsigned i = 0; i < burst; ++i) {
+  for (unsigned i = 0; i < most; ++i) {
     sockaddr_storage from{};
     alignas(cmsghdr) std::array<char, 128> control{};
     iovec data{buffer.data(), buffer.size()};
@@ -178,7 +214,8 @@ void ike_sockets::send_keepalive(const ike::ike_path& path) {
 void ike_sockets::send_parts(const ike::ike_path& path, ike::byte_view front, ike::byte_view rest) {
   const one* found = nullptr;
   for (const auto& each : sockets_)
-    if (each->family == path.remote.address.family && each->port == path.local.port) found = each.get();
+    if (!each->opening && each->family == path.remote.address.family && each->port == path.local.port)
+      found = each.get();
   if (found == nullptr) return;
   auto to = to_kernel(path.remote);
   std::array<iovec, 2> parts{iovec{const_cast<std::uint8_t*>(front.data()), front.size()},

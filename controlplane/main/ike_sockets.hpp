@@ -1,5 +1,6 @@
 // UDP 500 and 4500 on all of the gateway's addresses, both families: which address a datagram came to and leaves from
-// is told to the kernel with each.
+// is told to the kernel with each. Each of the four is two sockets: what begins an IKE SA waits in a queue of its own,
+// so that a flood of it can't fill the one in which the IKE SAs that are there wait.
 #pragma once
 
 #include <array>
@@ -38,10 +39,13 @@ class ike_sockets {
     std::unique_ptr<boost::asio::posix::stream_descriptor> descriptor;
     ip_family family{};
     std::uint16_t port = 0;
+    bool opening = false;        // gets what names no IKE SA of ours yet
+    const one* first = nullptr;  // of an opening one: its sister, which is read before it
   };
-  [[nodiscard]] result<void> open_one(ip_family family, std::uint16_t port);
+  [[nodiscard]] result<void> open_pair(ip_family family, std::uint16_t port);
+  [[nodiscard]] result<std::unique_ptr<one>> open_one(ip_family family, std::uint16_t port, bool opening);
   [[nodiscard]] boost::asio::awaitable<void> serve(const one& socket);
-  void take_all(const one& socket);
+  void take_some(const one& socket, unsigned most);
   void send_parts(const ike::ike_path& path, ike::byte_view front, ike::byte_view rest);
 
   boost::asio::io_context& loop_;
