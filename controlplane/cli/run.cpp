@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
 
 #include "config/load.hpp"
 #include "controlplane/cli/event_log.hpp"
+#include "controlplane/cli/ike_file.hpp"
 #include "controlplane/cli/supervisor.hpp"
 #include "controlplane/cli/verbs.hpp"
 #include "controlplane/policy/compile.hpp"
@@ -72,7 +74,8 @@ std::vector<supervised_program> programs_of(const configuration& config, const s
       {.name = "trunkgated",
        .command = {companion_path("trunkgated"), "--config", file, "--run-dir", directory},
        .reloads = true,
-       .hidden_variables = keystore_variables(config)},
+       .hidden_variables = keystore_variables(config),
+       .end_signal = SIGQUIT},
   };
 }
 
@@ -111,8 +114,15 @@ int run_supervised(const arguments& given) {
   data_plane.inherited = *sequences;
   data_plane.inherited_variable = sequence_descriptor_variable;
 
+  auto ike_sas = create_ike_file();
+  if (!ike_sas) return fail(ike_sas.error().reason);
+  auto& control = *std::ranges::find(programs, "trunkgated", &supervised_program::name);
+  control.inherited = *ike_sas;
+  control.inherited_variable = ike_descriptor_variable;
+
   start_event_log("trunkgate", std::getenv("JOURNAL_STREAM") != nullptr);
   auto ended = supervisor(std::move(programs)).run();
+  wipe_ike_file(*ike_sas);
   return ended ? exit_well : fail(ended.error().reason);
 }
 

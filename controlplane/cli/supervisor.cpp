@@ -22,7 +22,7 @@ namespace trunkgate {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr auto patience = 5s;  // between SIGTERM and SIGKILL
+constexpr auto patience = 5s;  // between the signal to end and SIGKILL
 
 sigset_t handled_signals() {
   sigset_t set;
@@ -204,7 +204,7 @@ void supervisor::end_all() {
 void supervisor::end(child& one) {
   one.start_at.reset();
   if (one.pid < 0) return;
-  ::kill(one.pid, SIGTERM);
+  ::kill(one.pid, one.program.end_signal);
   pollfd watched{one.pidfd, POLLIN, 0};
   const auto deadline = clock::now() + patience;
   int ready = 0;

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <csignal>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@ struct supervised_program {
   std::vector<std::string> hidden_variables{};  // of the environment that it sees otherwise
   int inherited = -1;                           // a descriptor that it alone keeps, and ...
   std::string inherited_variable{};             // ... the environment variable that tells it the number
+  int end_signal = SIGTERM;                     // when all end; alone it may be ended by SIGTERM all the same
 };
 
 class supervisor {

@@ -250,4 +250,23 @@ asio::awaitable<result<std::vector<std::uint32_t>>> installed_sas::survived() {
   co_return spis;
 }
 
+asio::awaitable<result<std::map<std::uint32_t, std::string>>> installed_sas::survivors() {
+  const auto there = co_await survived();
+  if (!there) co_return std::unexpected(there.error());
+  std::map<std::uint32_t, std::string> out;
+  if (there->empty()) co_return out;
+  for (const auto spi : *there) out.emplace(spi, "");
+  door_request request;
+  request.add(message_type::dump, {}, api::record_kind::sas);
+  const auto answer = co_await door_.ask(std::move(request));
+  if (answer.what != door::outcome::done) co_return failure(answer.reason);
+  for (std::size_t at = 0; answer.records.size() - at >= sizeof(api::sa_status); at += sizeof(api::sa_status)) {
+    api::sa_status one;
+    std::memcpy(&one, answer.records.data() + at, sizeof one);
+    if (one.direction != sa_direction::inbound) continue;
+    if (const auto found = out.find(one.spi); found != out.end()) found->second = one.tunnel.view();
+  }
+  co_return out;
+}
+
 }  // namespace trunkgate

@@ -31,6 +31,7 @@ class installed_sas final : public sa_sink {
   [[nodiscard]] boost::asio::awaitable<result<std::vector<std::optional<sa_use>>>> use(
       const std::vector<std::uint32_t>& inbound_spis) override;
   [[nodiscard]] boost::asio::awaitable<result<std::vector<std::uint32_t>>> survived() override;
+  [[nodiscard]] boost::asio::awaitable<result<std::map<std::uint32_t, std::string>>> survivors() override;
 
  private:
   // All pairs if none is named.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -91,6 +92,8 @@ class sa_sink {
       const std::vector<std::uint32_t>& inbound_spis) = 0;
   // The inbound SPIs of negotiated pairs that are installed: what a restarted daemon compares its memory with.
   [[nodiscard]] virtual boost::asio::awaitable<result<std::vector<std::uint32_t>>> survived() = 0;
+  // The same, each with its tunnel's name: of a daemon that has no memory left.
+  [[nodiscard]] virtual boost::asio::awaitable<result<std::map<std::uint32_t, std::string>>> survivors() = 0;
 };
 
 }  // namespace trunkgate

@@ -22,6 +22,7 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr std::chrono::milliseconds shortest_pause = 100ms, longest_pause = 2s;
+constexpr auto farewell = 2s;
 constexpr auto without_exceptions = asio::as_tuple(asio::use_awaitable);
 
 std::string counted(std::size_t count, std::string_view one, std::string_view many) {
@@ -59,6 +60,7 @@ control_daemon::control_daemon(std::string file, loaded checked, const std::stri
               .apply = [this](loaded wanted) { return take(std::move(wanted)); }}),
       signals_(loop_, SIGTERM, SIGINT, SIGHUP),
       reload_wanted_(loop_) {
+  signals_.add(SIGQUIT);
   door_.on_event([this](const api::event& event) {
     log_data_plane(event);
     sas_.take(event);
@@ -128,8 +130,14 @@ asio::awaitable<void> control_daemon::handle_signals() {
       reload();
       continue;
     }
-    log_event(log_level::info, "daemon.stopped", "ends on request; the data plane goes on");
     sd_notify("STOPPING=1");
+    if (number == SIGQUIT) {
+      // The gateway ends, not this daemon alone: the peers are told, or they would send into nothing.
+      co_await ike_.close_all(farewell);
+      log_event(log_level::info, "daemon.stopped", "ends on request, with its tunnels");
+    } else {
+      log_event(log_level::info, "daemon.stopped", "ends on request; the data plane goes on");
+    }
     loop_.stop();
     co_return;
   }
@@ -220,6 +228,11 @@ asio::awaitable<bool> control_daemon::install(loaded wanted, bool is_reload) {
     log_event(log_level::info, "config.installed", text);
   sd_notify("READY=1\nSTATUS=installed: " + text);
   if (!is_met_) is_met_ = (co_await sas_.meet()).has_value();
+  if (!co_await ike_.inherit()) {
+    log_trouble("dataplane.lost", "the data plane does not say which SAs it has");
+    if (is_reload && !candidate_) candidate_ = std::move(wanted);
+    co_return false;
+  }
   ike_.apply(std::move(*profiles), make_plan(*running_.config, *wanted.config));
   running_ = std::move(wanted);
   co_return true;

@@ -20,12 +20,21 @@ ike_service::ike_service(asio::io_context& loop, installed_sas& sas, std::string
       wake_(loop),
       try_sockets_(loop),
       sockets_(loop, [this](const ike::ike_path& path, ike::byte_view datagram) { engine_->receive(path, datagram); }),
+      memory_(ike_memory::open()),
       engine_(std::make_unique<ike::engine>(*this)) {
   sas_.tells = engine_->sink_events();
+  if (!memory_->survives()) return;
+  engine_->on_change = [this](const ike::ike_sa_pointer& sa) {
+    if (std::ranges::contains(changed_, sa)) return;
+    if (changed_.empty()) asio::post(loop_, [this] { write_changed(); });
+    changed_.push_back(sa);
+  };
 }
 
 ike_service::~ike_service() {
   sas_.tells = {};
+  write_changed();
+  engine_->on_change = nullptr;
   engine_->abandon();
 }
 
@@ -80,7 +89,56 @@ void ike_service::apply(profiles wanted, const plan& changes) {
     if (auto* runs = engine_->find(name); runs != nullptr && !named) profile = runs->profile_shared();
   }
   engine_->configure(wanted);
+  if (!std::exchange(inherited_, true)) {
+    write_changed();
+    memory_->forget_unwritten();
+  }
   for (const auto& change : changes.tunnels) act(change);
+}
+
+asio::awaitable<bool> ike_service::inherit() {
+  if (inherited_) co_return true;
+  auto survivors = co_await exports_.survivors();
+  if (!survivors) co_return false;
+  if (!memory_->trouble().empty()) log_event(log_level::warning, "ike.memory", memory_->trouble());
+  auto sas = memory_->read();
+  if (!sas.empty() || !survivors->empty())
+    log_event(log_level::info, "ike.inherited", std::to_string(sas.size()) + " IKE SAs in memory, " +
+                                                    std::to_string(survivors->size()) +
+                                                    " pairs of child SAs in the data plane");
+  engine_->inherit({.sas = std::move(sas), .survivors = std::move(*survivors)});
+  co_return true;
+}
+
+asio::awaitable<void> ike_service::close_all(std::chrono::milliseconds limit) {
+  const auto until = now() + limit;
+  engine_->close_all();
+  asio::steady_timer again(loop_);
+  while (!engine_->all_closed() && now() < until) {
+    again.expires_after(std::chrono::milliseconds(10));
+    co_await again.async_wait(asio::use_awaitable);
+  }
+  write_changed();
+}
+
+// Nothing that a peer may learn is unwritten: a process that dies after this line comes back with it, one that dies
+// before has not said it.
+void ike_service::send(const ike::ike_path& path, ike::byte_view datagram) {
+  write_changed();
+  sockets_.send(path, datagram);
+}
+
+void ike_service::write_changed() {
+  for (const auto& sa : std::exchange(changed_, {})) write_down(sa);
+}
+
+void ike_service::write_down(const ike::ike_sa_pointer& sa) {
+  using enum ike::ike_state;
+  const bool kept = sa->profile && (sa->state == up || ((sa->state == replaced || sa->state == deleting) && !sa->opening));
+  if (!kept) return memory_->forget(sa->own_spi());
+  if (auto written = memory_->write(sa->own_spi(), ike::take_snapshot(*sa)); !written)
+    log_event(log_level::warning, "ike.not_kept",
+              "an IKE SA of tunnel " + sa->profile->settings.name + " would not outlive trunkgated: " + written.error().reason);
 }
 
 void ike_service::act(const tunnel_change& change) {

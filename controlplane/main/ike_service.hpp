@@ -12,6 +12,7 @@
 #include "config/plan.hpp"
 #include "controlplane/ike/engine/engine.hpp"
 #include "controlplane/installer/installed_sas.hpp"
+#include "controlplane/main/ike_memory.hpp"
 #include "controlplane/main/ike_sockets.hpp"
 #include "controlplane/monitor/key_export.hpp"
 
@@ -29,6 +30,12 @@ class ike_service final : public ike::environment {
   // Runs `wanted` from now on. Only the tunnels that `changes` names are touched, each as its impact says.
   void apply(profiles wanted, const plan& changes);
 
+  // Once, before the first apply(): what an earlier process left in memory and in the data plane. False: the data plane
+  // does not say what it has.
+  [[nodiscard]] boost::asio::awaitable<bool> inherit();
+  // Takes leave of all peers; done when they have answered, or after `limit`.
+  [[nodiscard]] boost::asio::awaitable<void> close_all(std::chrono::milliseconds limit);
+
   [[nodiscard]] ike::engine& engine() { return *engine_; }
   [[nodiscard]] exporting_sink& exports() { return exports_; }
 
@@ -36,7 +43,7 @@ class ike_service final : public ike::environment {
   ike::timer_clock::time_point now() const override { return ike::timer_clock::now(); }
   std::chrono::system_clock::time_point wall_time() const override { return std::chrono::system_clock::now(); }
   void random(std::span<std::uint8_t> into) override;
-  void send(const ike::ike_path& path, ike::byte_view datagram) override { sockets_.send(path, datagram); }
+  void send(const ike::ike_path& path, ike::byte_view datagram) override;
   void send_keepalive(const ike::ike_path& path) override { sockets_.send_keepalive(path); }
   std::optional<ip_address> source_for(const ip_address& remote) override { return source_address_for(remote); }
   boost::asio::any_io_executor loop() override { return loop_.get_executor(); }
@@ -50,6 +57,8 @@ class ike_service final : public ike::environment {
   void wait_for_timers();
   void open_sockets();
   void act(const tunnel_change& change);
+  void write_down(const ike::ike_sa_pointer& sa);
+  void write_changed();
 
   boost::asio::io_context& loop_;
   installed_sas& sas_;
@@ -63,6 +72,9 @@ class ike_service final : public ike::environment {
   boost::asio::steady_timer try_sockets_;
   bool sockets_open_ = false;
   ike_sockets sockets_;
+  std::unique_ptr<ike_memory> memory_;
+  std::vector<ike::ike_sa_pointer> changed_;  // since the last write_changed()
+  bool inherited_ = false;
   std::unique_ptr<ike::engine> engine_;
 };
 

@@ -44,6 +44,9 @@ class exporting_sink final : public sa_sink {
   [[nodiscard]] boost::asio::awaitable<result<std::vector<std::uint32_t>>> survived() override {
     return below_.survived();
   }
+  [[nodiscard]] boost::asio::awaitable<result<std::map<std::uint32_t, std::string>>> survivors() override {
+    return below_.survivors();
+  }
 
  private:
   sa_sink& below_;

@@ -57,8 +57,13 @@ void engine::configure(const std::vector<profile_pointer>& profiles) {
     by_name_[one->profile().settings.name] = one.get();
     by_peer_[one->profile().settings.peer].push_back(one.get());
   }
+  const auto restored = take_over();
   for (const auto& one : tunnels_)
-    if (!one->current()) one->start();
+    if (!one->current() || restored.contains(one.get())) one->start();
+}
+
+void engine::changed(const ike_sa_pointer& sa) {
+  if (on_change) on_change(sa);
 }
 
 tunnel* engine::find(const std::string& name) {
@@ -93,6 +98,7 @@ void engine::abandon() {
     one.sa->messages->on_request = nullptr;
     one.sa->messages->on_silence = nullptr;
     one.sa->messages->on_last_numbers = nullptr;
+    one.sa->messages->on_position = nullptr;
     one.sa->messages->close();
   }
   by_spi_.clear();
@@ -193,6 +199,9 @@ void engine::add(const ike_sa_pointer& sa) {
       co_return;
     }(here, no_answer(end, "our request")));
   };
+  sa->messages->on_position = [this, weak] {
+    if (const auto here = weak.lock()) changed(here);
+  };
   sa->messages->on_last_numbers = [this, weak] {
     const auto here = weak.lock();
     if (auto* one = here ? owner_of(here) : nullptr) one->rekey_ike();
@@ -268,6 +277,7 @@ void engine::erase(std::uint64_t spi) {
   if (found == by_spi_.end()) return;
   found->second.sa->owner = &nobody();
   found->second.sa->messages->on_request = nullptr;
+  found->second.sa->messages->on_position = nullptr;
   by_spi_.erase(found);
 }
 
@@ -339,6 +349,8 @@ std::vector<profile_pointer> engine::candidates(const ike_path& path) {
 }
 
 bool engine::first_contact(const ike_sa& sa) {
+  // What an earlier process had installed still carries packets: the peer must not take its half away.
+  if (has_survivors(sa.profile->settings.name)) return false;
   const auto same = [&](const ike_sa& other) {
     const auto& a = *sa.profile;
     const auto& b = *other.profile;
@@ -363,26 +375,33 @@ tunnel* engine::owner_of(const ike_sa_pointer& sa) { return sa->profile ? find(s
 
 void engine::established(const ike_sa_pointer& sa, bool initial_contact) {
   settle_half_open(sa);
+  changed(sa);
   if (auto* one = owner_of(sa)) one->established(sa, initial_contact);
 }
 
 void engine::child_up(const ike_sa_pointer& sa, const child_pointer& pair) {
   by_inbound_[pair->inbound_spi] = {sa, pair};
+  pair->told = true;
+  changed(sa);
   if (auto* one = owner_of(sa)) one->child_up(sa, pair);
 }
 
 void engine::child_gone(const ike_sa_pointer& sa, const child_pointer& pair, const failed_step& why) {
   by_inbound_.erase(pair->inbound_spi);
+  changed(sa);
   if (auto* one = owner_of(sa)) one->child_gone(sa, pair, why);
 }
 
 void engine::replaced(const ike_sa_pointer& old, const ike_sa_pointer& next) {
   for (const auto& pair : next->children) by_inbound_[pair->inbound_spi] = {next, pair};
+  changed(old);
+  changed(next);
   if (auto* one = owner_of(next)) one->replaced(old, next);
 }
 
 void engine::closed(const ike_sa_pointer& sa, const failed_step& why) {
   settle_half_open(sa);
+  changed(sa);
   forget(sa);
   auto* one = owner_of(sa);
   if (one == nullptr) return;

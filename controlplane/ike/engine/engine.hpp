@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <tuple>
 #include <unordered_map>
@@ -12,6 +14,7 @@
 
 #include "controlplane/ike/engine/admission.hpp"
 #include "controlplane/ike/engine/tunnel.hpp"
+#include "controlplane/ike/sa/snapshot.hpp"
 
 namespace trunkgate::ike {
 
@@ -29,6 +32,19 @@ class engine : public ike_owner {
   // closed, one whose profile is another object takes it over; what else a change costs is the caller's to ask for
   // (rekey_child() to reconnect() of the tunnel).
   void configure(const std::vector<profile_pointer>& profiles);
+  // What an earlier process left: given before the first configure(), which goes on with it before any tunnel begins
+  // anew. A pair that no IKE SA of these has is removed when its tunnel is up again, or after a minute.
+  struct legacy {
+    std::vector<ike_snapshot> sas;
+    std::map<std::uint32_t, std::string> survivors;  // inbound SPIs that the sink has, and their tunnels
+  };
+  void inherit(legacy from) { inherited_ = std::move(from); }
+  // An IKE SA is another one than before: what take_snapshot() would give, or its end. Called before a datagram that
+  // tells the peer of it is sent.
+  std::function<void(const ike_sa_pointer& sa)> on_change;
+  // Tells all peers that their IKE SAs end; done when they have answered.
+  void close_all();
+  [[nodiscard]] bool all_closed() const;
   [[nodiscard]] tunnel* find(const std::string& name);
   // Closes its IKE SAs and, if it is to be up, begins anew.
   void reconnect(const std::string& name);
@@ -72,6 +88,15 @@ class engine : public ike_owner {
   // time by the same SPI.
   using init_key = std::tuple<std::uint64_t, ip_address, std::size_t>;
 
+  // Of restart.cpp: which tunnels have their IKE SA back.
+  std::set<tunnel*> take_over();
+  void take_over(ike_snapshot from, std::set<tunnel*>& restored, const std::set<std::uint32_t>& there);
+  [[nodiscard]] asio::awaitable<void> go_on(ike_sa_pointer sa, std::vector<bytes> lost);
+  void adopt_survivors();
+  void remove_survivors();
+  [[nodiscard]] bool has_survivors(const std::string& name) const;
+  void changed(const ike_sa_pointer& sa);
+
   void receive_init(const ike_path& path, const header& head, byte_view datagram);
   [[nodiscard]] asio::awaitable<void> work(std::uint64_t spi);
   void follow_nat(const ike_sa_pointer& sa, const ike_path& path);
@@ -96,6 +121,9 @@ class engine : public ike_owner {
   std::unordered_map<std::uint32_t, std::pair<std::weak_ptr<ike_sa>, std::weak_ptr<child>>> by_inbound_;
   std::deque<negotiation_record> strangers_;
   engine_counts counts_;
+  legacy inherited_;  // after take_over(): the survivors that nobody has
+  timer_clock::time_point survivors_until_;
+  timer survivors_timer_;
 };
 
 }  // namespace trunkgate::ike

@@ -32,6 +32,14 @@ class tunnel {
   // The address or the path to the peer changed under it.
   void check_path();
 
+  // An IKE SA of an earlier process, which is up and this tunnel's.
+  void take_over(const ike_sa_pointer& sa);
+  void make_missing(const ike_sa_pointer& sa);
+  // Up with all its children.
+  [[nodiscard]] bool complete() const;
+  // The children of an earlier process are there and its IKE SA is not: a new one, whoever is to begin as a rule.
+  void begin_anew();
+
   // ---- what the owner passes on ----
   void established(const ike_sa_pointer& sa, bool initial_contact);
   void child_up(const ike_sa_pointer& sa, const child_pointer& pair);

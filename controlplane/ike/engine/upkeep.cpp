@@ -30,8 +30,9 @@ void tunnel::keep(const ike_sa_pointer& sa) {
   const auto& settings = profile_->ike();
   const auto now = outside_.now();
   const std::weak_ptr weak = sa;
+  // Of one that an earlier process made some has gone by.
   if (settings.lifetime_seconds != 0)
-    sa->rekey_timer.set(outside_.clock(), now + jittered(settings.lifetime_seconds), [this, weak] {
+    sa->rekey_timer.set(outside_.clock(), std::max(now, sa->since + jittered(settings.lifetime_seconds)), [this, weak] {
       if (const auto here = weak.lock(); here && here->up()) go(renew_ike(here));
     });
   // A rekey proves nothing: the time counts from IKE_AUTH.
@@ -61,11 +62,11 @@ void tunnel::keep_child(const child_pointer& pair) {
   const std::weak_ptr<child> weak = pair;
   const auto now = outside_.now();
   if (settings.soft.seconds != 0)
-    pair->rekey_timer.set(outside_.clock(), now + jittered(settings.soft.seconds), [this, weak] {
+    pair->rekey_timer.set(outside_.clock(), std::max(now, pair->since + jittered(settings.soft.seconds)), [this, weak] {
       if (const auto one = weak.lock()) go(renew_child(one, false));
     });
   if (settings.hard.seconds != 0)
-    pair->expiry_timer.set(outside_.clock(), now + std::chrono::seconds(settings.hard.seconds), [this, weak] {
+    pair->expiry_timer.set(outside_.clock(), std::max(now, pair->since + std::chrono::seconds(settings.hard.seconds)), [this, weak] {
       const auto one = weak.lock();
       if (const auto here = one ? holder(one) : nullptr) expired(here, one, true);
     });

@@ -394,6 +394,11 @@ asio::awaitable<std::expected<child_pointer, failed_step>> install_child(ike_sa_
   if (!wait) co_return pair;
   pair->waiting_outbound = std::move(record);
   pair->waiting_profile = agreed.profile;
+  wait_to_switch(sa, pair);
+  co_return pair;
+}
+
+void wait_to_switch(const ike_sa_pointer& sa, const child_pointer& pair) {
   pair->switch_timer.set(sa->outside.clock(), sa->outside.now() + switch_after,
                          [of = std::weak_ptr(sa), weak = std::weak_ptr(pair)] {
                            auto here = of.lock();
@@ -401,7 +406,6 @@ asio::awaitable<std::expected<child_pointer, failed_step>> install_child(ike_sa_
                            if (const auto made = weak.lock(); here && made)
                              spawn(here->outside, switch_outbound(here, made));
                          });
-  co_return pair;
 }
 
 asio::awaitable<void> switch_outbound(ike_sa_pointer sa, child_pointer pair) {

@@ -59,6 +59,8 @@ void answer_child(const ike_sa& sa, const agreed_child& agreed, payloads& to);
 [[nodiscard]] asio::awaitable<void> switch_outbound(ike_sa_pointer sa, child_pointer pair);
 // The peer has made its half of a pair that we do not want after all: it is told so.
 void disown_child(const ike_sa_pointer& sa, std::uint32_t inbound_spi);
+// Does so by itself when the peer lets us wait for too long.
+void wait_to_switch(const ike_sa_pointer& sa, const child_pointer& pair);
 // Takes it out of the sink: outbound at once, inbound when what is under way has arrived.
 void retire_child(const ike_sa_pointer& sa, const child_pointer& pair, const failed_step& why);
 

@@ -17,6 +17,10 @@ using namespace std::chrono_literals;
 constexpr auto first_wait = 1000ms, longest_wait = 16'000ms;
 constexpr unsigned tries = 8;
 
+// A restarted process begins so far above the last IV that was written down: room for all that an earlier one could
+// have sealed and not sent.
+constexpr std::uint64_t iv_reserve = 1024;
+
 // RFC 7383 2.5.1: what goes through nearly every path in one piece.
 constexpr std::size_t fragment_datagram_v4 = 576 - 28, fragment_datagram_v6 = 1280 - 48;
 constexpr std::size_t fragment_above = 1280 - 48;  // a message that is no longer than this is left whole
@@ -36,6 +40,7 @@ struct channel::question {
   exchange_type exchange{};
   payloads content;
   std::uint32_t id = 0;
+  bytes offered_spi;
   std::vector<bytes> datagrams;
   message_octets octets;
   unsigned sent = 0;
@@ -60,10 +65,47 @@ void channel::protect_with(message_cipher out, message_cipher in) {
   std::exchange(detours_, {}).clear();
 }
 
-void channel::resume(const numbers& at) {
-  next_request_ = at.next_request;
-  expected_ = at.expected_request;
-  next_iv_ = at.next_iv;
+// ---- what outlives a restart ----
+
+channel::kept channel::keep() const {
+  kept out{.at = position(), .asked = last_, .answered = {}};
+  if (asking_)
+    out.asked = kept_request{.exchange = asking_->exchange,
+                             .id = asking_->id,
+                             .offered_spi = asking_->offered_spi,
+                             .datagrams = asking_->datagrams};
+  for (const auto& one : answered_) {
+    if (is_open(one))
+      out.at.expected_request = std::min(out.at.expected_request, one.id);
+    else
+      out.answered.push_back({.id = one.id, .digest = one.digest, .datagrams = one.datagrams});
+  }
+  return out;
+}
+
+void channel::resume(kept from) {
+  next_request_ = from.at.next_request;
+  expected_ = from.at.expected_request;
+  next_iv_ = from.at.next_iv + iv_reserve;
+  for (auto& one : from.answered)
+    answered_.push_back({.id = one.id, .digest = one.digest, .datagrams = std::move(one.datagrams)});
+  if (!from.asked) return;
+  asking_ = std::make_shared<question>(outside_.loop());
+  asking_->exchange = from.asked->exchange;
+  asking_->id = from.asked->id;
+  asking_->offered_spi = std::move(from.asked->offered_spi);
+  asking_->datagrams = std::move(from.asked->datagrams);
+}
+
+asio::awaitable<std::optional<exchange_end>> channel::ask_again() {
+  auto self = shared_from_this();
+  if (!asking_ || asking_->sent != 0) co_return std::nullopt;
+  const auto mine = asking_;
+  mine->begun = outside_.now();
+  asio::post(outside_.loop(), [self, mine] {
+    if (self->asking_ == mine) self->send_question();
+  });
+  co_return co_await mine->slot.wait();
 }
 
 // ---- out ----
@@ -88,7 +130,9 @@ void channel::start_next() {
   queue_.erase(queue_.begin());
   asking_->id = next_request_++;
   count_numbers();
-  if (on_position) on_position();
+  last_.reset();
+  if (const auto* offer = find<sa_payload>(asking_->content); offer != nullptr && !offer->proposals.empty())
+    asking_->offered_spi = offer->proposals.front().spi;
   asking_->datagrams = pack(asking_->exchange, false, asking_->id, asking_->content, asking_->octets);
   asking_->content.clear();
   asking_->begun = outside_.now();
@@ -117,6 +161,11 @@ void channel::finish(std::optional<incoming> answer, silence why) {
   const auto mine = std::exchange(asking_, nullptr);
   mine->again.cancel();
   mine->no_better.cancel();
+  if (mine->exchange == exchange_type::create_child_sa || mine->exchange == exchange_type::ike_followup_ke)
+    last_ = kept_request{.exchange = mine->exchange,
+                         .id = mine->id,
+                         .offered_spi = mine->offered_spi,
+                         .datagrams = std::move(mine->datagrams)};
   exchange_end end{.answer = std::move(answer),
                    .why = why,
                    .request = std::move(mine->octets),
@@ -181,10 +230,11 @@ bytes channel::seal(const header& head, payload_type first, byte_view plain, std
 
 message_octets channel::respond(const incoming& to, const payloads& content) {
   message_octets octets;
-  auto datagrams = pack(to.head.exchange, true, to.head.message_id, content, octets);
-  for (const auto& datagram : datagrams) outside_.send(to.path, datagram);
+  const auto datagrams = pack(to.head.exchange, true, to.head.message_id, content, octets);
   for (auto& one : answered_)
-    if (one.id == to.head.message_id) one.datagrams = std::move(datagrams);
+    if (one.id == to.head.message_id) one.datagrams = datagrams;
+  if (on_position) on_position();
+  for (const auto& datagram : datagrams) outside_.send(to.path, datagram);
   return octets;
 }
 
@@ -277,12 +327,18 @@ void channel::take_request(byte_view datagram, const header& head, const ike_pat
   deliver_in_order();
 }
 
+// After a restart a later request may have its answer already.
+void channel::skip_answered() {
+  while (std::ranges::any_of(answered_, [this](const auto& one) { return one.id == expected_ && !is_open(one); }))
+    ++expected_;
+}
+
 void channel::deliver_in_order() {
   for (auto next = early_.find(expected_); next != early_.end(); next = early_.find(expected_)) {
     auto request = std::move(next->second);
     early_.erase(next);
     ++expected_;
-    if (on_position) on_position();
+    skip_answered();
     count_numbers();
     if (request.wrong) {
       // RFC 7296 2.21.2, 2.5: whoever is authentic is told what is wrong with the request.

@@ -99,13 +99,38 @@ class channel : public std::enable_shared_from_this<channel> {
   [[nodiscard]] const channel_counts& counts() const { return counts_; }
   [[nodiscard]] bool idle() const { return !asking_ && queue_.empty(); }
 
-  struct numbers {  // what outlives a restart; see reserve() of the one who keeps it
+  struct numbers {
     std::uint32_t next_request = 0, expected_request = 0;
     std::uint64_t next_iv = 0;
   };
   [[nodiscard]] numbers position() const { return {next_request_, expected_, next_iv_}; }
-  void resume(const numbers& at);
-  std::function<void()> on_position;  // called before a new number is used
+  // What keep() gives has changed. Called before the datagrams that belong to it are given to environment::send(): who
+  // writes it down there has written it before the peer can know of it.
+  std::function<void()> on_position;
+
+  // What outlives a restart. A request of the peer's that has no answer yet is as one that never came: it comes again.
+  struct kept_request {
+    exchange_type exchange{};
+    std::uint32_t id = 0;
+    bytes offered_spi;  // of the first proposal in it: 4 octets: a child is to be made, 8: an IKE SA
+    std::vector<bytes> datagrams;
+  };
+  struct kept_answer {
+    std::uint32_t id = 0;
+    std::uint64_t digest = 0;
+    std::vector<bytes> datagrams;
+  };
+  struct kept {
+    numbers at;
+    std::optional<kept_request> asked;  // the last request, if what came of it may not be known yet
+    std::vector<kept_answer> answered;
+  };
+  [[nodiscard]] kept keep() const;
+  // Before anything else; then ask_again().
+  void resume(kept from);
+  // RFC 7296 2.1: sends the request that the earlier process had sent, octet by octet the same, until it is answered.
+  // Nothing: there was none.
+  [[nodiscard]] asio::awaitable<std::optional<exchange_end>> ask_again();
 
  private:
   struct question;
@@ -137,6 +162,7 @@ class channel : public std::enable_shared_from_this<channel> {
   void remember(std::uint32_t id, std::size_t digest);
   void take_request(byte_view datagram, const header& head, const ike_path& from);
   void take_response(byte_view datagram, const header& head, const ike_path& from);
+  void skip_answered();
   [[nodiscard]] bool repeat_answer(byte_view datagram, const header& head, const ike_path& from);
   void deliver_in_order();
   void send_question();
@@ -154,6 +180,7 @@ class channel : public std::enable_shared_from_this<channel> {
 
   std::uint32_t next_request_ = 0, expected_ = 0;
   std::shared_ptr<question> asking_;
+  std::optional<kept_request> last_;  // it was answered, and made an SA: until the next request
   std::vector<std::shared_ptr<question>> queue_;
   std::vector<answered> answered_;           // the last receive_window
   std::map<std::uint32_t, incoming> early_;  // requests that came before their turn

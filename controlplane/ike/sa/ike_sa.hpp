@@ -49,6 +49,7 @@ struct child {
   bool ours = false;                           // we asked for it
   bool of_ike_auth = false;                    // made without a key exchange of its own, whatever was agreed on
   bool is_rekey = false;                       // it took the place of another one
+  bool told = false;                           // child_up() was called: it is whole
   bool per_resource = false;                   // both sides said that there are more like it (RFC 9611)
   std::optional<std::uint16_t> worker;         // that sends by it
   std::unique_ptr<child_sa> waiting_outbound;  // what switch_outbound() installs; none: it is installed

@@ -33,6 +33,7 @@ void end::random(std::span<std::uint8_t> into) {
 asio::any_io_executor end::loop() { return around.io.get_executor(); }
 timers& end::clock() { return around.clock; }
 void end::send(const ike_path& path, byte_view datagram) {
+  if (before_send) before_send();
   ++around.sent;
   around.deliver(
       {.from = this, .path = {.local = path.remote, .remote = path.local}, .data = {datagram.begin(), datagram.end()}});

@@ -27,7 +27,7 @@ class remembering_sink : public sa_sink {
  public:
   struct installed {
     std::uint32_t outbound_spi = 0;
-    std::string child;
+    std::string tunnel, child;
     esp_suite suite{};
     bool esn = false;
     child_mode mode{};
@@ -46,6 +46,7 @@ class remembering_sink : public sa_sink {
     EXPECT_NE(pair.tunnel, nullptr);
     auto& one = sas[pair.inbound_spi];
     one.outbound_spi = pair.outbound_spi;
+    one.tunnel = pair.tunnel->name;
     one.child = pair.child->name;
     one.suite = pair.suite;
     one.esn = pair.esn;
@@ -53,8 +54,10 @@ class remembering_sink : public sa_sink {
     one.path = pair.path;
     one.selectors = pair.selectors;
     one.worker = pair.worker;
-    one.inbound_key.assign(pair.inbound_key.bytes().begin(), pair.inbound_key.bytes().end());
-    one.outbound_key.assign(pair.outbound_key.bytes().begin(), pair.outbound_key.bytes().end());
+    if (which != sa_directions::outbound)
+      one.inbound_key.assign(pair.inbound_key.bytes().begin(), pair.inbound_key.bytes().end());
+    if (which != sa_directions::inbound)
+      one.outbound_key.assign(pair.outbound_key.bytes().begin(), pair.outbound_key.bytes().end());
     if (which != sa_directions::outbound) one.inbound = true;
     if (which != sa_directions::inbound) one.outbound = true, one.order = ++order_;
     co_return result<void>();
@@ -80,6 +83,12 @@ class remembering_sink : public sa_sink {
   asio::awaitable<result<std::vector<std::uint32_t>>> survived() override {
     std::vector<std::uint32_t> out;
     for (const auto& [spi, one] : sas) out.push_back(spi);
+    co_return out;
+  }
+
+  asio::awaitable<result<std::map<std::uint32_t, std::string>>> survivors() override {
+    std::map<std::uint32_t, std::string> out;
+    for (const auto& [spi, one] : sas) out[spi] = one.tunnel;
     co_return out;
   }
 
@@ -140,6 +149,7 @@ class end : public environment {
   std::unique_ptr<keystore> store;
   std::unique_ptr<engine> ike;
   unsigned keepalives = 0, worker_count = 1;
+  std::function<void()> before_send;
 };
 
 // A NAT in front of an end: outside it has another address, and ports of its own.
