@@ -184,7 +184,7 @@ const ike_memory::half* ike_memory::newest(std::uint32_t slot) const {
 
 std::vector<ike::ike_snapshot> ike_memory::read() {
   std::vector<const half*> records;
-  for (const auto& [spi, place] : index_) records.push_back(newest(place.slot));
+  for (const auto& [spi, where] : index_) records.push_back(newest(where.slot));
   std::erase(records, nullptr);
   std::ranges::sort(records, {}, &half::generation);
   std::vector<ike::ike_snapshot> out;
@@ -200,8 +200,8 @@ std::vector<ike::ike_snapshot> ike_memory::read() {
 
 void ike_memory::forget_unwritten() {
   std::vector<std::uint64_t> gone;
-  for (const auto& [spi, place] : index_)
-    if (!place.written) gone.push_back(spi);
+  for (const auto& [spi, where] : index_)
+    if (!where.written) gone.push_back(spi);
   for (const auto spi : gone) forget(spi);
 }
 

@@ -1,8 +1,19 @@
 """Either end starts anew: INITIAL_CONTACT replaces what was, and our own restart leaves the traffic alone."""
 
+import os
+import signal
+
 import pytest
 
 from cases import STARTERS
+from harness.ike_memory import IkeMemory
+from harness.netns import wait_until
+
+
+def peers_sas(interop):
+    """What the peer knows IKE SAs and child SAs by."""
+    return ({(ike["initiator-spi"], ike["responder-spi"]) for ike in interop.peer.ike_sas()},
+            {(child["spi-in"], child["spi-out"]) for child in interop.peer.children()})
 
 
 def test_peer_starts_anew_and_calls(interop):
@@ -30,17 +41,103 @@ def test_peer_starts_anew_and_waits(interop):
 
 @STARTERS
 def test_trunkgated_is_killed(interop, starter, tmp_path):
-    """Its death stops no packet; it comes back with the IKE SA, or makes a new one without a gap; either end can rekey."""
+    """Its death stops no packet, and the peer hears nothing of it: the IKE SA goes on; either end can rekey either SA."""
     tunnel = interop.tunnel()
     interop.bring_up(starter, tunnel)
     stream = interop.stream(tmp_path)
+    before = peers_sas(interop)
     pid = interop.gateway.kill("trunkgated")
     interop.gateway.wait_restarted("trunkgated", pid)
     stream.wait_progress(200)
     interop.wait_up(tunnel, 60)
-    for who in ("peer", "gateway"):
-        interop.rekey(tunnel, who, "child")
+    assert peers_sas(interop) == before
+    for what in ("child", "ike"):
+        for who in ("peer", "gateway"):
+            interop.rekey(tunnel, who, what)
     stream.assert_nothing_lost()
+
+
+@STARTERS
+def test_trunkgated_is_killed_as_it_rekeys(interop, starter, tmp_path):
+    """Asked and dead: the same request goes out again, and whatever the peer made of it the packets pass."""
+    tunnel = interop.tunnel()
+    interop.bring_up(starter, tunnel)
+    stream = interop.stream(tmp_path)
+    for _ in range(3):
+        interop.gateway.do("rekey", tunnel.name, "--child", tunnel.children[0].name)
+        pid = interop.gateway.kill("trunkgated")
+        interop.gateway.wait_restarted("trunkgated", pid)
+        interop.wait_up(tunnel, 60)
+    interop.rekey(tunnel, "gateway", "child")
+    stream.assert_nothing_lost()
+
+
+def test_trunkgated_alone_is_ended(interop, tmp_path):
+    """SIGTERM, as at an upgrade: the same as a crash, the peer hears nothing."""
+    tunnel = interop.tunnel()
+    interop.bring_up("gateway", tunnel)
+    stream = interop.stream(tmp_path)
+    before = peers_sas(interop)
+    pid = interop.gateway.daemon("trunkgated")
+    os.kill(pid, signal.SIGTERM)
+    interop.gateway.wait_restarted("trunkgated", pid)
+    stream.wait_progress(200)
+    interop.wait_up(tunnel, 60)
+    assert peers_sas(interop) == before
+    stream.assert_nothing_lost()
+
+
+@STARTERS
+def test_memory_of_another_boot(interop, starter, tmp_path):
+    """Nothing of it is used. The child SAs carry until there are new ones: the peer is not told INITIAL_CONTACT."""
+    tunnel = interop.tunnel()
+    interop.bring_up(starter, tunnel)
+    stream = interop.stream(tmp_path)
+    ikes, children = peers_sas(interop)
+    IkeMemory(interop.gateway).make_of_another_boot()
+    pid = interop.gateway.kill("trunkgated")
+    interop.gateway.wait_restarted("trunkgated", pid)
+    wait_until(lambda: peers_sas(interop)[0] - ikes, "a new IKE SA", 60)
+    wait_until(lambda: peers_sas(interop)[1] - children, "a new pair of child SAs", 60)
+    wait_until(lambda: len(interop.gateway.show("sas")) == 2, "the old pair is gone", 90)
+    stream.wait_progress(200)
+    stream.assert_nothing_lost()
+
+
+def test_keys_stay_in_the_memory(interop):
+    """The IKE SA's keys are in no log, no environment, no core file, and in no other program's descriptors."""
+    tunnel = interop.tunnel()
+    interop.bring_up("gateway", tunnel)
+    gateway = interop.gateway
+    memory = IkeMemory(gateway)
+    keys = memory.keys()
+    assert len(keys) >= 5 and all(len(key) >= 16 for key in keys)
+    pid = gateway.kill("trunkgated")
+    gateway.wait_restarted("trunkgated", pid)
+    interop.wait_up(tunnel, 60)
+    assert set(memory.keys()) == set(keys)
+    daemons = {name: gateway.daemon(name) for name in ("trunkgated", "trunkgate-dataplane", "trunkgate-keystore")}
+    texts = [open(gateway.log, "rb").read()]
+    texts += [open(f"/proc/{one}/{what}", "rb").read() for one in (gateway.process.pid, *daemons.values())
+              for what in ("environ", "cmdline")]
+    for key in keys:
+        for text in texts:
+            assert key not in text and key.hex().encode() not in text.lower()
+    holders = {name for name, one in daemons.items() if IkeMemory.descriptor_of(one) is not None}
+    assert holders == {"trunkgated"}
+    assert memory.is_left_out_of_cores(daemons["trunkgated"])
+
+
+def test_gateway_is_stopped(make_interop):
+    """The whole gateway ends in order: the peer is told, and sends into nothing no more."""
+    interop = make_interop()
+    interop.start_peer(raw_esp=True)
+    tunnel = interop.tunnel()
+    interop.bring_up("gateway", tunnel)
+    memory = IkeMemory(interop.gateway)
+    assert memory.keys()
+    assert interop.gateway.stop() == 0
+    wait_until(lambda: not interop.peer.ike_sas(), "the peer's IKE SA is gone", 5)
 
 
 @pytest.mark.parametrize("times", [3])
@@ -59,7 +156,6 @@ def test_trunkgated_is_killed_again_and_again(interop, times, tmp_path):
 
 def test_gateway_starts_anew(make_interop):
     """The whole gateway is killed: its first IKE_AUTH says INITIAL_CONTACT to the peer, who forgets the old SAs."""
-    import signal
     interop = make_interop()
     interop.start_peer(raw_esp=True)
     tunnel = interop.tunnel()
