@@ -59,7 +59,8 @@ def test_trunkgated_is_killed(interop, starter, tmp_path):
 
 @STARTERS
 def test_trunkgated_is_killed_as_it_rekeys(interop, starter, tmp_path):
-    """Asked and dead: the same request goes out again, and whatever the peer made of it the packets pass."""
+    """Asked and dead: the same request goes out again. What the peer made of it can't be finished, so all is made anew; as
+    in reauthentication the peer sends by its new SA a few milliseconds too early, and takes the old one away."""
     tunnel = interop.tunnel()
     interop.bring_up(starter, tunnel)
     stream = interop.stream(tmp_path)
@@ -69,7 +70,7 @@ def test_trunkgated_is_killed_as_it_rekeys(interop, starter, tmp_path):
         interop.gateway.wait_restarted("trunkgated", pid)
         interop.wait_up(tunnel, 60)
     interop.rekey(tunnel, "gateway", "child")
-    stream.assert_nothing_lost()
+    stream.assert_nothing_lost(but=(15, 15))
 
 
 def test_trunkgated_alone_is_ended(interop, tmp_path):
@@ -150,7 +151,7 @@ def test_trunkgated_is_killed_again_and_again(interop, times, tmp_path):
         pid = interop.gateway.kill("trunkgated")
         interop.gateway.wait_restarted("trunkgated", pid)
         interop.wait_up(tunnel, 60)
-    assert len(interop.gateway.show("sas")) == 2
+    wait_until(lambda: len(interop.gateway.show("sas")) == 2, "what was left over is gone", 20)
     stream.assert_nothing_lost()
 
 

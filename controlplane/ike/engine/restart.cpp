@@ -121,12 +121,20 @@ asio::awaitable<void> engine::go_on(ike_sa_pointer sa, std::vector<bytes> lost) 
   auto* one = owner_of(sa);
   if (one == nullptr) co_return;
   if (end && find_error(end->answer->content) == nullptr && trunkgate::ike::find<sa_payload>(end->answer->content) != nullptr) {
-    // The peer has made what we can't finish: the secret of our key exchange died with the process.
-    if (kept->offered_spi.size() == 4 && !sa->find_inbound(static_cast<std::uint32_t>(spi_number(kept->offered_spi))))
-      lost.push_back(kept->offered_spi);
-    if (kept->offered_spi.size() == 8) co_return one->reauthenticate();
+    // The peer has made what we can't finish: the secret of our key exchange died with the process. It is not deleted by
+    // itself, because not every peer goes back to the pair that it thinks replaced: all is made anew, and then goes.
+    const bool finished = kept->offered_spi.size() == 4 &&
+                          sa->find_inbound(static_cast<std::uint32_t>(spi_number(kept->offered_spi))) != nullptr;
+    if (!finished && one->profile().settings.peer.family != ip_family::none) {
+      sa->superseded = true;
+      co_return one->reauthenticate();
+    }
+    if (!finished && kept->offered_spi.size() == 4) lost.push_back(kept->offered_spi);
   }
-  if (end && kept->exchange == exchange_type::ike_followup_ke) co_return one->reauthenticate();
+  if (end && kept->exchange == exchange_type::ike_followup_ke) {
+    sa->superseded = true;
+    co_return one->reauthenticate();
+  }
   if (lost.empty()) co_return;
   (void)co_await sa->messages->request(exchange_type::informational,
                                        {delete_payload{.protocol = protocol_id::esp, .spis = std::move(lost)}});

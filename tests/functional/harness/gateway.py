@@ -93,7 +93,11 @@ class Gateway:
         return pid
 
     def wait_restarted(self, name, old_pid, seconds=20):
+        """With trunkgated, until it answers commands, too."""
         wait_until(lambda: (self.daemon(name) or old_pid) != old_pid, f"{name} restarted", seconds)
+        if name == "trunkgated":
+            wait_until(lambda: self.command("show", "tunnels", "--json", "--run-dir", self.run_dir, check=False)
+                       .returncode in (0, 2), f"{name} answers\n{self.log_tail()}", seconds)
 
     # ---- what it says ----
 

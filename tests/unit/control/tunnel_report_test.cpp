@@ -145,6 +145,9 @@ class counting_sink final : public sa_sink {
     co_return std::vector<std::optional<sa_use>>(spis.size(), figures);
   }
   boost::asio::awaitable<result<std::vector<std::uint32_t>>> survived() override { return below_.survived(); }
+  boost::asio::awaitable<result<std::map<std::uint32_t, std::string>>> survivors() override {
+    return below_.survivors();
+  }
 
   sa_use figures;
   std::string trouble;

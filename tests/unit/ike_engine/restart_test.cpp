@@ -172,7 +172,7 @@ TEST_F(restarting, LifetimesGoOn) {
 //  (starts anew)
 //  CREATE_CHILD_SA, same octets     -->
 //                                   <--  the same answer
-//  INFORMATIONAL D (of the new one) -->  its secret died: the old child goes on
+//  (the secret of the key exchange died: a new IKE SA with its child, then the old one goes)
 TEST_F(restarting, AsksAgainByTheSameOctets) {
   begin();
   std::vector<bytes> asked;
