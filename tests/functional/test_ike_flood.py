@@ -81,16 +81,23 @@ def lost(lab, directory, seconds):
     return [got["missing"] / sent["sent"] for sent, got in flow.finish()]
 
 
-@pytest.mark.parametrize("kind", ["first-messages", "made-up-ike-sas"])
-def test_esp_does_not_notice(lab, calm, tmp_path, kind):
+def made_up():
+    """Of an IKE SA that nobody has: only the first SPI is another in each copy."""
+    return ike_octets.message(os.urandom(8), os.urandom(8), INFORMATIONAL, INITIATOR, 2,
+                              struct.pack("!BBH", 0, 0, 84) + os.urandom(80), ike_octets.SK)
+
+
+KINDS = pytest.mark.parametrize("ike", [Init(nat=False).octets(), made_up()], ids=["first-messages", "made-up-ike-sas"])
+
+
+@KINDS
+def test_esp_does_not_notice(lab, calm, tmp_path, ike):
     """20 Mbit/s each way through the tunnel, under the flood: no more than a thousandth is lost, or no more than without it
     where this machine loses as much anyhow. The IKE SA goes on (it is asked for life each second), no SA is another one,
     the box answers pings and ARP, and trunkgated has not grown."""
     quiet = lost(lab, tmp_path, 3)
     sas, memory = lab.sas(), lab.memory("b")
-    made_up = ike_octets.message(os.urandom(8), os.urandom(8), INFORMATIONAL, INITIATOR, 2,
-                                 struct.pack("!BBH", 0, 0, 84) + os.urandom(80), ike_octets.SK)
-    calm.append(Flood(lab, "b", Init(nat=False).octets() if kind == "first-messages" else made_up))
+    calm.append(Flood(lab, "b", ike))
     flooded = lost(lab, tmp_path, 6)
     lab.sites.lab.ip("wan", "neighbour", "del", lab.sites.GW_B4, "dev", "to-b", check=False)
     sent, received = traffic.ping("wan", lab.sites.GW_B4, 20)
@@ -102,6 +109,22 @@ def test_esp_does_not_notice(lab, calm, tmp_path, kind):
     assert (sent, received) == (20, 20)
     assert lab.sas() == sas
     assert grown < MEMORY
+
+
+@KINDS
+def test_ike_sas_go_on(lab, calm, ike):
+    """Who is known is heard at once: a rekey is answered, and the new SAs are there."""
+    calm.append(Flood(lab, "b", ike))
+    took = []
+    for _ in range(3):
+        old, begun = lab.sas()["a"], time.monotonic()
+        lab.gateways["a"].do("rekey", "a-b", "--child", "lan")
+        wait_until(lambda: len(lab.sas()["a"] - old) == 2, "the child is rekeyed", 20)
+        took.append(time.monotonic() - begun)
+        wait_until(lambda: not lab.sas()["a"] & old, "the old one is gone", 20)
+    calm[0].stop()
+    print(f"rekeyed after {took} s")
+    assert max(took) <= 3
 
 
 def test_a_new_peer_comes_up(lab, calm, tmp_path):

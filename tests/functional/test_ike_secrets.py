@@ -2,7 +2,6 @@
 and in nothing that is shown or logged; and what happens while the key process is away."""
 
 import contextlib
-import hashlib
 import hmac
 import json
 import os

@@ -16,7 +16,6 @@ from .gateway import BIN, Gateway
 from .ike_tunnel import A_ID, A_NET, B_ID, B_NET, ESP, IkeChild, IkeTunnel
 from .netns import wait_until
 from .station import Station
-from .topology import Sites
 
 MARKER = bytes(4)
 PING = {"name": "ping", "from": "any", "to": "box", "protocol": "icmp", "action": "bypass", "both_ways": True}
