@@ -130,6 +130,7 @@ asio::awaitable<result<void>> installed_sas::meet() {
   if (auto done = outcome_of(answer); !done) co_return done;
   api::gateway_status status;
   if (answer.records.size() == sizeof status) std::memcpy(&status, answer.records.data(), sizeof status);
+  workers_ = std::max<unsigned>(status.workers, 1);
   auto there = co_await survived();
   if (!there) co_return std::unexpected(there.error());
   const auto before = std::exchange(instance_, status.instance);

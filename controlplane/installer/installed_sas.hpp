@@ -23,6 +23,9 @@ class installed_sas final : public sa_sink {
   // another one than before.
   [[nodiscard]] boost::asio::awaitable<result<void>> meet();
 
+  // Of the data plane that was met last.
+  [[nodiscard]] unsigned workers() const { return workers_; }
+
   [[nodiscard]] std::uint32_t reserve_spi() override;
   void release_spi(std::uint32_t inbound_spi) override { reserved_.erase(inbound_spi); }
   [[nodiscard]] boost::asio::awaitable<result<void>> add(const child_sa& pair, sa_directions which) override;
@@ -41,6 +44,7 @@ class installed_sas final : public sa_sink {
   door& door_;
   std::set<std::uint32_t> reserved_;                           // and not installed
   std::unordered_map<std::uint32_t, std::uint8_t> installed_;  // inbound SPI: sa_directions
+  unsigned workers_ = 1;
   std::uint64_t instance_ = 0;                                 // of the data plane; 0: not met yet
   std::uint64_t newest_event_ns_ = 0;                          // what is kept comes again with each connection
 };

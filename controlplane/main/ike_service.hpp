@@ -48,6 +48,7 @@ class ike_service final : public ike::environment {
   std::optional<ip_address> source_for(const ip_address& remote) override { return source_address_for(remote); }
   boost::asio::any_io_executor loop() override { return loop_.get_executor(); }
   std::optional<boost::asio::any_io_executor> pool() override { return pool_.get_executor(); }
+  unsigned workers() override { return sas_.workers(); }
   ike::timers& clock() override { return clock_; }
   sa_sink& sink() override { return exports_; }
   keystore& keys() override { return *keys_; }

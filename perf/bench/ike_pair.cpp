@@ -84,6 +84,9 @@ asio::awaitable<result<std::vector<std::optional<sa_use>>>> blind_sink::use(
   co_return std::vector<std::optional<sa_use>>(inbound_spis.size(), sa_use{.inbound_idle_ms = an_hour});
 }
 asio::awaitable<result<std::vector<std::uint32_t>>> blind_sink::survived() { co_return std::vector<std::uint32_t>{}; }
+asio::awaitable<result<std::map<std::uint32_t, std::string>>> blind_sink::survivors() {
+  co_return std::map<std::uint32_t, std::string>{};
+}
 
 // ---- one end ----
 

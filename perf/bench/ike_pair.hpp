@@ -36,6 +36,7 @@ class blind_sink final : public sa_sink {
   boost::asio::awaitable<result<std::vector<std::optional<sa_use>>>> use(
       const std::vector<std::uint32_t>& inbound_spis) override;
   boost::asio::awaitable<result<std::vector<std::uint32_t>>> survived() override;
+  boost::asio::awaitable<result<std::map<std::uint32_t, std::string>>> survivors() override;
 
  private:
   std::uint32_t last_spi_ = 0x100;
