@@ -117,7 +117,7 @@ failed_step refused_us(const ike_sa& sa, const notify_payload& error) {
                   "the peer does not believe us (AUTHENTICATION_FAILED): we say we are " + to_string(own_identity(sa)) +
                       (by_psk ? ", proved by the pre-shared key (psk)," : ", proved by our certificate,") +
                       (profile.remote_id ? " and look for " + to_string(*profile.remote_id) : ""),
-                  by_psk ? "psk" : "local.certificate", error.type);
+                  "local.id", error.type);
   return failed(trouble::peer_refused_us, "the peer answered IKE_AUTH with " + notify::name(error.type), {},
                 error.type);
 }

@@ -455,8 +455,8 @@ void retire_child(const ike_sa_pointer& sa, const child_pointer& pair, const fai
   const auto spi = pair->inbound_spi;
   // First the owner: what takes its place must be there before it goes.
   sa->owner->child_gone(sa, pair, why);
-  // What is under way to a pair that another one follows may still arrive; one that nobody follows is closed.
-  if (!sa->owner->carries(*sa, pair->index)) {
+  // What is under way to a pair that another one follows may still arrive; when the last IKE SA goes, nothing follows.
+  if (sa->state == ike_state::closed && sa->owner->first_contact(*sa)) {
     spawn(outside, remove_from_sink(outside, spi, sa_directions::both));
     return;
   }
