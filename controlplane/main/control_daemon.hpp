@@ -25,8 +25,8 @@ class control_daemon {
   // `checked` is what `file` said at start, and compiles.
   control_daemon(std::string file, loaded checked, const std::string& run_directory);
 
-  // Returns after SIGTERM or SIGINT, of which the peers hear nothing: tunnels go on. After SIGQUIT it takes leave of them
-  // first.
+  // Returns after SIGTERM or SIGINT, of which the peers hear nothing: tunnels go on. After SIGQUIT it takes leave of
+  // them first.
   void run();
 
  private:

@@ -60,7 +60,8 @@ std::uint8_t* map(int descriptor) {
   if (about.st_size != 0 && about.st_size != static_cast<off_t>(ike_memory::file_size)) return nullptr;
   // A file of tmpfs, which the service manager opens, takes no seals: it is root's, and nobody else has it.
   (void)::fcntl(descriptor, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
-  void* memory = ::mmap(nullptr, ike_memory::file_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
+  void* memory =
+      ::mmap(nullptr, ike_memory::file_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
   ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
   if (memory == MAP_FAILED) return nullptr;
   ::madvise(memory, ike_memory::file_size, MADV_DONTDUMP);
@@ -97,9 +98,7 @@ struct ike_memory::half {
     sum.process_bytes(data(), length);
     return sum.checksum();
   }
-  [[nodiscard]] bool valid() const {
-    return generation != 0 && length <= room && compute(generation) == checksum;
-  }
+  [[nodiscard]] bool valid() const { return generation != 0 && length <= room && compute(generation) == checksum; }
   void wipe_all() {
     std::atomic_ref(generation).store(0);
     wipe(data(), std::min<std::size_t>(length, room));

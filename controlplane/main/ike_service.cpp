@@ -103,9 +103,9 @@ asio::awaitable<bool> ike_service::inherit() {
   if (!memory_->trouble().empty()) log_event(log_level::warning, "ike.memory", memory_->trouble());
   auto sas = memory_->read();
   if (!sas.empty() || !survivors->empty())
-    log_event(log_level::info, "ike.inherited", std::to_string(sas.size()) + " IKE SAs in memory, " +
-                                                    std::to_string(survivors->size()) +
-                                                    " pairs of child SAs in the data plane");
+    log_event(log_level::info, "ike.inherited",
+              std::to_string(sas.size()) + " IKE SAs in memory, " + std::to_string(survivors->size()) +
+                  " pairs of child SAs in the data plane");
   engine_->inherit({.sas = std::move(sas), .survivors = std::move(*survivors)});
   co_return true;
 }
@@ -134,11 +134,13 @@ void ike_service::write_changed() {
 
 void ike_service::write_down(const ike::ike_sa_pointer& sa) {
   using enum ike::ike_state;
-  const bool kept = sa->profile && (sa->state == up || ((sa->state == replaced || sa->state == deleting) && !sa->opening));
+  const bool kept =
+      sa->profile && (sa->state == up || ((sa->state == replaced || sa->state == deleting) && !sa->opening));
   if (!kept) return memory_->forget(sa->own_spi());
   if (auto written = memory_->write(sa->own_spi(), ike::take_snapshot(*sa)); !written)
     log_event(log_level::warning, "ike.not_kept",
-              "an IKE SA of tunnel " + sa->profile->settings.name + " would not outlive trunkgated: " + written.error().reason);
+              "an IKE SA of tunnel " + sa->profile->settings.name +
+                  " would not outlive trunkgated: " + written.error().reason);
 }
 
 void ike_service::act(const tunnel_change& change) {

@@ -113,8 +113,8 @@ class engine : public ike_owner {
   std::vector<std::unique_ptr<tunnel>> tunnels_;
   std::unordered_map<std::string, tunnel*> by_name_;
   std::map<ip_address, std::vector<tunnel*>> by_peer_;  // in the configuration's order; under no address: of any peer
-  std::unordered_map<std::uint64_t, entry> by_spi_;  // ours
-  std::map<init_key, std::uint64_t> half_open_;      // responders that are not up: our SPI
+  std::unordered_map<std::uint64_t, entry> by_spi_;     // ours
+  std::map<init_key, std::uint64_t> half_open_;         // responders that are not up: our SPI
   std::deque<std::pair<timer_clock::time_point, std::uint64_t>> leaving_;  // closed ones, and until when they answer
   std::deque<std::uint64_t> unproved_;  // of these the last ones whose peer did not prove who it is
   timer leaving_timer_;

@@ -36,8 +36,7 @@ void tunnel::take_over(const ike_sa_pointer& sa) {
     keep_child(pair);
     if (pair->waiting_outbound) wait_to_switch(sa, pair);
   }
-  if (sa->superseded)
-    superseded_timer_.set(outside_.clock(), outside_.now() + grace, [this] { remove_superseded(); });
+  if (sa->superseded) superseded_timer_.set(outside_.clock(), outside_.now() + grace, [this] { remove_superseded(); });
 }
 
 void tunnel::make_missing(const ike_sa_pointer& sa) { go(make_missing_children(sa)); }
@@ -120,9 +119,10 @@ asio::awaitable<void> engine::go_on(ike_sa_pointer sa, std::vector<bytes> lost) 
   }
   auto* one = owner_of(sa);
   if (one == nullptr) co_return;
-  if (end && find_error(end->answer->content) == nullptr && trunkgate::ike::find<sa_payload>(end->answer->content) != nullptr) {
-    // The peer has made what we can't finish: the secret of our key exchange died with the process. It is not deleted by
-    // itself, because not every peer goes back to the pair that it thinks replaced: all is made anew, and then goes.
+  if (end && find_error(end->answer->content) == nullptr &&
+      trunkgate::ike::find<sa_payload>(end->answer->content) != nullptr) {
+    // The peer has made what we can't finish: the secret of our key exchange died with the process. It is not deleted
+    // by itself, because not every peer goes back to the pair that it thinks replaced: all is made anew, and then goes.
     const bool finished = kept->offered_spi.size() == 4 &&
                           sa->find_inbound(static_cast<std::uint32_t>(spi_number(kept->offered_spi))) != nullptr;
     if (!finished && one->profile().settings.peer.family != ip_family::none) {

@@ -212,8 +212,8 @@ void tunnel::remove_doubles(const ike_sa_pointer& newest, bool initial_contact) 
   bool later = false;
   for (const auto& other : std::vector(sas_)) {
     if (other == newest || !other->up()) continue;
-    const bool at_once = !other->superseded && outside_.now() - other->since < simultaneous &&
-                         other->initiator != newest->initiator;
+    const bool at_once =
+        !other->superseded && outside_.now() - other->since < simultaneous && other->initiator != newest->initiator;
     if (initial_contact && !at_once) {
       close_ike_sa(other, failed(trouble::closed_by_peer, "the peer started anew"));
       continue;

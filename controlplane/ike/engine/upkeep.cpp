@@ -66,10 +66,11 @@ void tunnel::keep_child(const child_pointer& pair) {
       if (const auto one = weak.lock()) go(renew_child(one, false));
     });
   if (settings.hard.seconds != 0)
-    pair->expiry_timer.set(outside_.clock(), std::max(now, pair->since + std::chrono::seconds(settings.hard.seconds)), [this, weak] {
-      const auto one = weak.lock();
-      if (const auto here = one ? holder(one) : nullptr) expired(here, one, true);
-    });
+    pair->expiry_timer.set(outside_.clock(), std::max(now, pair->since + std::chrono::seconds(settings.hard.seconds)),
+                           [this, weak] {
+                             const auto one = weak.lock();
+                             if (const auto here = one ? holder(one) : nullptr) expired(here, one, true);
+                           });
   if (pair->of_ike_auth) probe_later(pair);
 }
 

@@ -216,7 +216,8 @@ void restore_children(ike_sa& sa, std::vector<child_snapshot>& from, const std::
     sa.children.push_back(restore_child(sa, one, static_cast<std::size_t>(found - all.begin())));
   }
   for (const auto& one : from)
-    if (const auto old = sa.find_inbound(one.inbound_spi); old && one.rival != 0) old->rival = sa.find_inbound(one.rival);
+    if (const auto old = sa.find_inbound(one.inbound_spi); old && one.rival != 0)
+      old->rival = sa.find_inbound(one.rival);
 }
 
 void restore_record(negotiation_record& record, ike_snapshot& from, const settled& chosen) {

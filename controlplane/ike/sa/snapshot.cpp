@@ -137,7 +137,8 @@ template <class Clock, class Duration>
 void walk_time(getter& from, std::chrono::time_point<Clock, Duration>& time) {
   std::int64_t plain = 0;
   from.number(plain);
-  time = std::chrono::time_point<Clock, Duration>(std::chrono::duration_cast<Duration>(std::chrono::nanoseconds(plain)));
+  time =
+      std::chrono::time_point<Clock, Duration>(std::chrono::duration_cast<Duration>(std::chrono::nanoseconds(plain)));
 }
 
 void check_family(putter&, const ip_address&) {}

@@ -109,11 +109,13 @@ TEST_F(ike_memory_test, AnyOctetOfARecordIsChecked) {
   const auto half = header_size + (peek<std::uint64_t>(header_size) != 0 ? 0 : half_size);
   std::vector<std::uint8_t> whole(24 + length);
   for (std::size_t at = 0; at < 24 + length; ++at) {
-    ASSERT_EQ(pread(descriptor_, whole.data(), whole.size(), static_cast<off_t>(half)), static_cast<ssize_t>(whole.size()));
+    ASSERT_EQ(pread(descriptor_, whole.data(), whole.size(), static_cast<off_t>(half)),
+              static_cast<ssize_t>(whole.size()));
     poke(half + at, static_cast<std::uint8_t>(whole[at] ^ 0x10));
     EXPECT_TRUE(left().empty()) << at;
     // It was wiped: it is put back for the next round.
-    ASSERT_EQ(pwrite(descriptor_, whole.data(), whole.size(), static_cast<off_t>(half)), static_cast<ssize_t>(whole.size()));
+    ASSERT_EQ(pwrite(descriptor_, whole.data(), whole.size(), static_cast<off_t>(half)),
+              static_cast<ssize_t>(whole.size()));
   }
   EXPECT_EQ(left().size(), 1u);
 }

@@ -67,7 +67,12 @@ class restarting : public testing::Test {
   // Runs on, and sees to it that packets can go through both ways all the while.
   void settle(std::chrono::seconds time) {
     const auto until = w.time + time;
-    w.run([&] { watch(); return w.time >= until; }, time);
+    w.run(
+        [&] {
+          watch();
+          return w.time >= until;
+        },
+        time);
   }
   void watch() {
     if (!w.joined()) lost = true;
@@ -124,7 +129,7 @@ class restarting : public testing::Test {
   world w;
   memory left_memory, right_memory;
   bool lost = false;
-  end* mortal = nullptr;  // dies as it sends ...
+  end* mortal = nullptr;   // dies as it sends ...
   unsigned countdown = 0;  // ... so many datagrams
   bool last_arrives = true;
   end* dead = nullptr;
@@ -236,7 +241,12 @@ TEST_P(at_every_datagram, NothingIsLost) {
     asks.ike->find("t")->rekey_ike();
   else
     asks.ike->find("t")->rekey_child(0);
-  w.run([&] { watch(); return dead != nullptr; }, 20s);
+  w.run(
+      [&] {
+        watch();
+        return dead != nullptr;
+      },
+      20s);
   kill(dies);
   w.run_for(200ms);
   restart(dies);

@@ -1,4 +1,5 @@
 #include "controlplane/ike/sa/snapshot.hpp"
+
 #include "tests/unit/ike_engine/two_ends.hpp"
 
 namespace trunkgate::ike::test {

@@ -118,8 +118,10 @@ TEST_F(Windows, AnUnknownCriticalPayloadInside) {
 // RFC 7296 2.2: numbers do not wrap; the IKE SA is replaced before.
 TEST_F(Windows, NumbersNearTheirEndMakeARekey) {
   const auto old = w.left.sa();
-  w.left.sa()->messages->resume({.at = {.next_request = 0xffff'0000, .expected_request = 5, .next_iv = 1u << 20}, .asked = {}, .answered = {}});
-  w.right.sa()->messages->resume({.at = {.next_request = 5, .expected_request = 0xffff'0000, .next_iv = 1u << 20}, .asked = {}, .answered = {}});
+  w.left.sa()->messages->resume(
+      {.at = {.next_request = 0xffff'0000, .expected_request = 5, .next_iv = 1u << 20}, .asked = {}, .answered = {}});
+  w.right.sa()->messages->resume(
+      {.at = {.next_request = 5, .expected_request = 0xffff'0000, .next_iv = 1u << 20}, .asked = {}, .answered = {}});
   w.left.t().rekey_child(0);
   ASSERT_TRUE(w.run([&] { return w.left.sa() && w.left.sa() != old; }, 60s));
   w.run_for(100s);
