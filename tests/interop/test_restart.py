@@ -100,7 +100,7 @@ def test_memory_of_another_boot(interop, starter, tmp_path):
     interop.gateway.wait_restarted("trunkgated", pid)
     wait_until(lambda: peers_sas(interop)[0] - ikes, "a new IKE SA", 60)
     wait_until(lambda: peers_sas(interop)[1] - children, "a new pair of child SAs", 60)
-    wait_until(lambda: len(interop.gateway.show("sas")) == 2, "the old pair is gone", 90)
+    wait_until(lambda: len(interop.gateway.show("sas")) == 2, "the old pair is gone", 130)
     stream.wait_progress(200)
     stream.assert_nothing_lost()
 
@@ -151,7 +151,7 @@ def test_trunkgated_is_killed_again_and_again(interop, times, tmp_path):
         pid = interop.gateway.kill("trunkgated")
         interop.gateway.wait_restarted("trunkgated", pid)
         interop.wait_up(tunnel, 60)
-    wait_until(lambda: len(interop.gateway.show("sas")) == 2, "what was left over is gone", 20)
+    wait_until(lambda: len(interop.gateway.show("sas")) == 2, "what was left over is gone", 130)
     stream.assert_nothing_lost()
 
 

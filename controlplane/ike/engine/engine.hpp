@@ -92,6 +92,7 @@ class engine : public ike_owner {
   std::set<tunnel*> take_over();
   void take_over(ike_snapshot from, std::set<tunnel*>& restored, const std::set<std::uint32_t>& there);
   [[nodiscard]] asio::awaitable<void> go_on(ike_sa_pointer sa, std::vector<bytes> lost);
+  void leave(const ike_sa_pointer& sa);
   void adopt_survivors();
   void remove_survivors();
   [[nodiscard]] bool has_survivors(const std::string& name) const;

@@ -14,14 +14,20 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr auto survivors_limit = 60s;
-// What is under way when a new pair takes the packets over has arrived by then.
 constexpr auto grace = 5s;
+// A peer whose old IKE SA nobody deletes may go on sending by the old pair for as long as we would (switch_after).
+constexpr auto inbound_grace = 90s;
 constexpr auto tick = 1s;
 // For as long as the peer may repeat its delete of an IKE SA that was rekeyed.
 constexpr auto afterlife = 70s;
 
-asio::awaitable<void> remove_pair(environment& outside, std::uint32_t spi) {
-  (void)co_await outside.sink().remove(spi, sa_directions::both);
+asio::awaitable<void> remove_pair(environment& outside, std::uint32_t spi, sa_directions which) {
+  (void)co_await outside.sink().remove(spi, which);
+}
+
+void remove_later(environment& outside, std::uint32_t spi, sa_directions which, timer_clock::duration pause) {
+  outside.clock().at(outside.now() + pause,
+                     [&outside, spi, which] { spawn(outside, remove_pair(outside, spi, which)); });
 }
 
 }  // namespace
@@ -125,6 +131,8 @@ asio::awaitable<void> engine::go_on(ike_sa_pointer sa, std::vector<bytes> lost) 
     // by itself, because not every peer goes back to the pair that it thinks replaced: all is made anew, and then goes.
     const bool finished = kept->offered_spi.size() == 4 &&
                           sa->find_inbound(static_cast<std::uint32_t>(spi_number(kept->offered_spi))) != nullptr;
+    // An IKE SA of the peer's has the children now: ours carry until there are others.
+    if (kept->offered_spi.size() == 8) co_return leave(sa);
     if (!finished && one->profile().settings.peer.family != ip_family::none) {
       sa->superseded = true;
       co_return one->reauthenticate();
@@ -139,6 +147,18 @@ asio::awaitable<void> engine::go_on(ike_sa_pointer sa, std::vector<bytes> lost) 
   (void)co_await sa->messages->request(exchange_type::informational,
                                        {delete_payload{.protocol = protocol_id::esp, .spis = std::move(lost)}});
   if (one = owner_of(sa); sa->up() && one != nullptr) one->make_missing(sa);
+}
+
+// Closes it here, without its children.
+void engine::leave(const ike_sa_pointer& sa) {
+  for (const auto& pair : std::exchange(sa->children, {})) {
+    pair->state = child_state::gone;
+    for (auto* each : {&pair->rekey_timer, &pair->expiry_timer, &pair->switch_timer, &pair->probe_timer}) each->cancel();
+    by_inbound_.erase(pair->inbound_spi);
+    inherited_.survivors[pair->inbound_spi] = sa->profile->settings.name;
+  }
+  close_ike_sa(sa, failed(trouble::none, "its rekey could not be finished after a restart"));
+  adopt_survivors();
 }
 
 // ---- pairs that no IKE SA has ----
@@ -156,8 +176,8 @@ void engine::remove_survivors() {
   std::erase_if(inherited_.survivors, [&](const auto& pair) {
     const auto* one = find(pair.second);
     if (!time_is_up && one != nullptr && !one->complete()) return false;
-    outside_.clock().at(outside_.now() + (time_is_up ? timer_clock::duration(0) : timer_clock::duration(grace)),
-                        [&outside = outside_, spi = pair.first] { spawn(outside, remove_pair(outside, spi)); });
+    remove_later(outside_, pair.first, sa_directions::outbound, time_is_up ? 0s : grace);
+    remove_later(outside_, pair.first, sa_directions::inbound, time_is_up ? 0s : inbound_grace);
     return true;
   });
   if (!inherited_.survivors.empty())
