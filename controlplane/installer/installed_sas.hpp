@@ -45,8 +45,8 @@ class installed_sas final : public sa_sink {
   std::set<std::uint32_t> reserved_;                           // and not installed
   std::unordered_map<std::uint32_t, std::uint8_t> installed_;  // inbound SPI: sa_directions
   unsigned workers_ = 1;
-  std::uint64_t instance_ = 0;                                 // of the data plane; 0: not met yet
-  std::uint64_t newest_event_ns_ = 0;                          // what is kept comes again with each connection
+  std::uint64_t instance_ = 0;         // of the data plane; 0: not met yet
+  std::uint64_t newest_event_ns_ = 0;  // what is kept comes again with each connection
 };
 
 }  // namespace trunkgate

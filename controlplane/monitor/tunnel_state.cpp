@@ -61,8 +61,7 @@ tunnel_state state_of(const ike::tunnel& one) {
   if (!one.warnings().empty()) return of_failure(one, worse, one.warnings().front());
   for (std::size_t i = 0; i < children.size(); ++i) {
     if (one.child_is_up(i)) continue;
-    if (sa->record.failure.what != ike::trouble::none)
-      return of_failure(one, worse, sa->record.failure);
+    if (sa->record.failure.what != ike::trouble::none) return of_failure(one, worse, sa->record.failure);
     return made(carries ? worse : tunnel_condition::connecting, "child \"" + children[i].name + "\" is not up",
                 path_of(one, "children." + children[i].name));
   }

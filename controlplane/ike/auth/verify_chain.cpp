@@ -147,7 +147,8 @@ class revocation_check {
         return failure(called(certificate, i) + " was revoked " + answer.note);
       if (answer.state == revocation_state::unknown && input_.revocation == revocation_mode::strict)
         return failure("nothing is known of a revocation of " + called(certificate, i) + ": " + answer.note);
-      told = answer.state == revocation_state::good ? std::string(not_revoked) + " " + answer.note : "nothing is known: " + answer.note;
+      told = answer.state == revocation_state::good ? std::string(not_revoked) + " " + answer.note
+                                                    : "nothing is known: " + answer.note;
     }
     return told;
   }

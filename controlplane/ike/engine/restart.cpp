@@ -153,7 +153,8 @@ asio::awaitable<void> engine::go_on(ike_sa_pointer sa, std::vector<bytes> lost) 
 void engine::leave(const ike_sa_pointer& sa) {
   for (const auto& pair : std::exchange(sa->children, {})) {
     pair->state = child_state::gone;
-    for (auto* each : {&pair->rekey_timer, &pair->expiry_timer, &pair->switch_timer, &pair->probe_timer}) each->cancel();
+    for (auto* each : {&pair->rekey_timer, &pair->expiry_timer, &pair->switch_timer, &pair->probe_timer})
+      each->cancel();
     by_inbound_.erase(pair->inbound_spi);
     inherited_.survivors[pair->inbound_spi] = sa->profile->settings.name;
   }

@@ -141,7 +141,8 @@ asio::awaitable<void> answer_auth(ike_sa_pointer sa, incoming request) {
   if (sa->state != ike_state::opening) co_return;  // closed meanwhile
   if (refused) co_return refuse(sa, request, std::move(*refused));
   const auto own = own_identity(*sa);
-  auto auth = co_await make_auth(sa, signed_octets(*sa, {.initiator = false, .id = own}, sa->keys.pr, request.head.message_id));
+  auto auth =
+      co_await make_auth(sa, signed_octets(*sa, {.initiator = false, .id = own}, sa->keys.pr, request.head.message_id));
   if (sa->state != ike_state::opening) co_return;
   if (!auth)
     co_return refuse(

@@ -114,11 +114,12 @@ asio::awaitable<void> answer_informational(ike_sa_pointer sa, incoming request) 
       sa->messages->respond(request, {});
       accept_rival(sa);
       const bool was_replaced = sa->state == ike_state::replaced;
-      close_ike_sa(sa, was_replaced  ? failed(trouble::closed_by_us, "rekeyed")
-                       : disbelieved ? failed(trouble::peer_refused_us,
-                                              "the peer does not believe who we are (AUTHENTICATION_FAILED)",
-                                              "local.id", notify::authentication_failed)
-                                     : failed(trouble::closed_by_peer, "the peer closed the IKE SA (it sent a delete)"));
+      close_ike_sa(
+          sa, was_replaced ? failed(trouble::closed_by_us, "rekeyed")
+              : disbelieved
+                  ? failed(trouble::peer_refused_us, "the peer does not believe who we are (AUTHENTICATION_FAILED)",
+                           "local.id", notify::authentication_failed)
+                  : failed(trouble::closed_by_peer, "the peer closed the IKE SA (it sent a delete)"));
       co_return;
     }
     if (gone->protocol != protocol_id::esp) continue;

@@ -90,8 +90,7 @@ asio::awaitable<outcome> check_certificate(ike_sa_pointer sa, const claimed_iden
 
 }  // namespace
 
-bytes signed_octets(const ike_sa& sa, const id_of& id, const secret& sk_p,
-                    std::uint32_t auth_id) {
+bytes signed_octets(const ike_sa& sa, const id_of& id, const secret& sk_p, std::uint32_t auth_id) {
   const auto& opening = *sa.opening;
   const bool own = id.initiator == sa.initiator;
   bytes out = id.initiator ? opening.request : opening.response;

@@ -7,8 +7,7 @@ namespace trunkgate::ike {
 
 // What one side signs: its IKE_SA_INIT message, the other's nonce, its ID under SK_p, and what IKE_INTERMEDIATE said.
 // `auth_id` is the message number of IKE_AUTH.
-[[nodiscard]] bytes signed_octets(const ike_sa& sa, const id_of& id, const secret& sk_p,
-                                  std::uint32_t auth_id);
+[[nodiscard]] bytes signed_octets(const ike_sa& sa, const id_of& id, const secret& sk_p, std::uint32_t auth_id);
 
 [[nodiscard]] asio::awaitable<result<authentication_payload>> make_auth(ike_sa_pointer sa, bytes octets);
 
