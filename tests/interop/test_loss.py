@@ -71,6 +71,6 @@ def test_every_message_comes_twice(surroundings, link, starter):
     link.set(double=100)
     tunnel = surroundings.tunnel()
     surroundings.bring_up(starter, tunnel)
-    assert len(surroundings.gateway.show("sas")) == 2
+    wait_until(lambda: len(surroundings.gateway.show("sas")) == 2, "one pair is left", 130)
     surroundings.rekey(tunnel, "peer", "child")
     surroundings.check_traffic()

@@ -25,7 +25,7 @@ def test_peer_starts_anew_and_calls(interop):
     interop.peer.restart()
     interop.peer.initiate()
     interop.wait_up(tunnel)
-    assert len(interop.gateway.show("sas")) == 2
+    wait_until(lambda: len(interop.gateway.show("sas")) == 2, "the old pair is gone", 15)
     interop.check_traffic()
 
 
