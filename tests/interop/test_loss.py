@@ -6,6 +6,7 @@ import pytest
 from harness import pki
 from harness.capture import assert_only_esp
 from harness.lossy import IKE_AUTH, IKE_SA_INIT
+from harness.netns import wait_until
 
 from cases import STARTERS, certified
 
