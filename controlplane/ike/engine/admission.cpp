@@ -24,7 +24,7 @@ bool allowance::take(timer_clock::time_point now) {
 
 gatekeeper::gatekeeper(environment& outside, admission_limits limits) : outside_(outside), limits_(limits) {
   outside.random(current_);
-  previous_ = current_;
+  outside.random(previous_);
   renewed_ = outside.now();
 }
 

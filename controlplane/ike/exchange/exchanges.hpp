@@ -55,6 +55,6 @@ struct init_request {
 void accept_rival(const ike_sa_pointer& old);
 
 // Ends it here without a word: children go from the sink, the owner is told.
-void close_ike_sa(const ike_sa_pointer& sa, failed_step why);
+void close_ike_sa(const ike_sa_pointer& sa, const failed_step& why);
 
 }  // namespace trunkgate::ike

@@ -10,7 +10,7 @@
 
 namespace trunkgate::ike {
 
-void close_ike_sa(const ike_sa_pointer& sa, failed_step why) {
+void close_ike_sa(const ike_sa_pointer& sa, const failed_step& why) {
   if (sa->state == ike_state::closed) return;
   if (const auto rival = std::exchange(sa->rival, nullptr)) {
     rival->predecessor.reset();

@@ -50,10 +50,10 @@ struct channel::question {
   answer_slot<exchange_end> slot;
 };
 
-channel::channel(environment& outside, ike_path path, bool original_initiator, std::uint64_t initiator_spi,
+channel::channel(environment& outside, const ike_path& path, bool original_initiator, std::uint64_t initiator_spi,
                  std::uint64_t responder_spi)
     : outside_(outside),
-      path_(std::move(path)),
+      path_(path),
       original_initiator_(original_initiator),
       initiator_spi_(initiator_spi),
       responder_spi_(responder_spi),
@@ -278,7 +278,7 @@ void channel::take_response(byte_view datagram, const header& head, const ike_pa
     return hold(std::move(*whole), wait);
   // RFC 7296 2.6, 2.7: of IKE_SA_INIT the same number is asked again, and a copy of this answer is not the next one.
   if (!in_) detours_.push_back(digest_of(datagram));
-  finish(std::move(*whole), silence::closed);
+  finish(std::move(whole), silence::closed);
 }
 
 // Of several the one that asks for the least patience counts: it is one that we can do something about.

@@ -49,7 +49,7 @@ class channel : public std::enable_shared_from_this<channel> {
  public:
   static constexpr std::uint32_t receive_window = 4;  // requests of the peer that may be under way (SET_WINDOW_SIZE)
 
-  channel(environment& outside, ike_path path, bool original_initiator, std::uint64_t initiator_spi,
+  channel(environment& outside, const ike_path& path, bool original_initiator, std::uint64_t initiator_spi,
           std::uint64_t responder_spi);
 
   // Sends a request once the ones before it are through, and waits for its answer.
