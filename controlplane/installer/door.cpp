@@ -80,7 +80,7 @@ class door::connection : public std::enable_shared_from_this<connection> {
     if (failed_) return;
     failed_ = true;
     boost::system::error_code ignored;
-    ready_.close(ignored);  // NOLINT(bugprone-unused-return-value): what can't be closed is closed
+    (void)ready_.close(ignored);
     patience_.cancel();
     unsent_.clear();
     for (auto& one : waiting_) complete(std::move(one.handler), {.what = outcome::lost, .reason = why, .records = {}});

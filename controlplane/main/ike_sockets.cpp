@@ -143,7 +143,7 @@ result<std::unique_ptr<ike_sockets::one>> ike_sockets::open_one(ip_family family
   own->opening = opening;
   const int on = 1;
   // RFC 7296 2.8 and RFC 7383 take care of size: IKE's datagrams may be fragmented by IP where there is no other way.
-  const int fragment = v4 ? IP_PMTUDISC_DONT : IPV6_PMTUDISC_DONT;
+  const int fragment = IP_PMTUDISC_DONT, fragment6 = IPV6_PMTUDISC_DONT;
   const int room = opening ? opening_buffer : receive_buffer;
   // Without CAP_NET_ADMIN it is as much as net.core.rmem_max lets it be.
   if (::setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) != 0)
@@ -155,7 +155,7 @@ result<std::unique_ptr<ike_sockets::one>> ike_sockets::open_one(ip_family family
   } else {
     ::setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     ::setsockopt(descriptor, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
-    ::setsockopt(descriptor, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &fragment, sizeof fragment);
+    ::setsockopt(descriptor, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &fragment6, sizeof fragment6);
   }
   const auto any = to_kernel({{.bytes = {}, .family = family}, port});
   if (::bind(descriptor, reinterpret_cast<const sockaddr*>(&any.storage), any.size) != 0)
