@@ -97,10 +97,9 @@ sa_sink_events engine::sink_events() {
     if (auto* one = owner_of(sa)) use(*one, sa, pair);
   };
   return {.acquire =
-              [this](const std::string& name, const std::string& child_name) {
+              [this](const std::string& name, const std::string&) {
                 auto* one = find(name);
-                if (one == nullptr || one->profile().ike().start == start_mode::answer) return;
-                (void)child_name;
+                if (one == nullptr || one->stopped() || one->profile().ike().start == start_mode::answer) return;
                 one->want();
               },
           .expire =

@@ -42,9 +42,9 @@ void tunnel::start() {
   if (profile_->ike().start == start_mode::always) want();
 }
 
-void tunnel::want(std::optional<std::size_t> child) {
-  (void)child;
+void tunnel::want() {
   wanted_ = true;
+  stopped_ = false;
   if (const auto sa = current()) return go(make_missing_children(sa));
   // Not before its time: a packet that wants it or a changed configuration is no reason for a storm.
   if (retry_timer_.waiting() && failures_ > 1) return;
@@ -59,6 +59,7 @@ void tunnel::go(asio::awaitable<void> work) {
 
 void tunnel::stop() {
   wanted_ = false;
+  stopped_ = true;
   failures_ = 0;
   retry_timer_.cancel();
   for (const auto& sa : std::vector(sas_)) {

@@ -22,7 +22,7 @@ class tunnel {
 
   // As the configuration's `start` says; or because the operator or a packet wants it.
   void start();
-  void want(std::optional<std::size_t> child = std::nullopt);
+  void want();
   // The operator's: not again before start() or want().
   void stop();
   void use_profile(profile_pointer profile);
@@ -69,6 +69,8 @@ class tunnel {
   [[nodiscard]] const std::vector<failed_step>& warnings() const { return warnings_; }
   [[nodiscard]] std::optional<timer_clock::time_point> next_attempt() const;
   [[nodiscard]] bool wanted() const { return wanted_; }
+  // By the operator: no packet brings it up.
+  [[nodiscard]] bool stopped() const { return stopped_; }
 
  private:
   void attempt();
@@ -107,7 +109,7 @@ class tunnel {
   ike_owner& owner_;
   profile_pointer profile_;
   std::vector<ike_sa_pointer> sas_;
-  bool wanted_ = false, attempting_ = false;
+  bool wanted_ = false, stopped_ = false, attempting_ = false;
   unsigned failures_ = 0;  // of our own attempts, and of IKE SAs that did not live long
   timer retry_timer_, superseded_timer_;
   std::vector<std::string> making_;  // children that are being made
