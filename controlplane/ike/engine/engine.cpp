@@ -211,13 +211,13 @@ void engine::add(const ike_sa_pointer& sa) {
     if (found == by_spi_.end()) return;
     found->second.inbox.push_back(std::move(request));
     if (std::exchange(found->second.working, true)) return;
-    spawn(outside_, work(spi));
+    spawn(outside_, work(alive_, spi));
   };
 }
 
 // Requests of one IKE SA are answered one after the other.
-asio::awaitable<void> engine::work(std::uint64_t spi) {
-  for (;;) {
+asio::awaitable<void> engine::work(std::weak_ptr<bool> alive, std::uint64_t spi) {
+  while (!alive.expired()) {
     const auto found = by_spi_.find(spi);
     if (found == by_spi_.end()) co_return;
     if (found->second.inbox.empty()) {

@@ -99,7 +99,7 @@ class engine : public ike_owner {
   void changed(const ike_sa_pointer& sa);
 
   void receive_init(const ike_path& path, const header& head, byte_view datagram);
-  [[nodiscard]] asio::awaitable<void> work(std::uint64_t spi);
+  [[nodiscard]] asio::awaitable<void> work(std::weak_ptr<bool> alive, std::uint64_t spi);
   void follow_nat(const ike_sa_pointer& sa, const ike_path& path);
   void forget(const ike_sa_pointer& sa);
   void forget_due();
@@ -122,7 +122,8 @@ class engine : public ike_owner {
   std::unordered_map<std::uint32_t, std::pair<std::weak_ptr<ike_sa>, std::weak_ptr<child>>> by_inbound_;
   std::deque<negotiation_record> strangers_;
   engine_counts counts_;
-  legacy inherited_;  // after take_over(): the survivors that nobody has
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // what coroutines ask before they touch the engine
+  legacy inherited_;                                            // after take_over(): the survivors that nobody has
   timer_clock::time_point survivors_until_;
   timer survivors_timer_;
 };

@@ -190,6 +190,9 @@ void walk_request(auto& archive, auto& one) {
   walk_list(archive, one.datagrams, plainly);
 }
 
+void make_room(putter&, const std::optional<channel::kept_request>&) {}
+void make_room(getter&, std::optional<channel::kept_request>& value) { value = channel::kept_request{}; }
+
 void walk_messages(auto& archive, auto& messages) {
   walk_number(archive, messages.at.next_request);
   walk_number(archive, messages.at.expected_request);
@@ -197,10 +200,8 @@ void walk_messages(auto& archive, auto& messages) {
   bool asked = messages.asked.has_value();
   walk_choice(archive, asked, 1);
   if (asked) {
-    if constexpr (requires { messages.asked.emplace(); })
-      walk_request(archive, messages.asked ? *messages.asked : messages.asked.emplace());
-    else
-      walk_request(archive, *messages.asked);
+    make_room(archive, messages.asked);
+    walk_request(archive, *messages.asked);
   }
   walk_list(archive, messages.answered, [](auto& to, auto& one) {
     walk_number(to, one.id);

@@ -106,7 +106,7 @@ TEST(Upkeep, ReconnectingIsNoStorm) {
   const auto attempts = w.left.t().counts().attempts;
   EXPECT_GT(attempts, 45u);
   EXPECT_LT(attempts, 95u);
-  EXPECT_EQ(w.left.ike->ike_sas(), 0u);
+  EXPECT_LE(w.left.ike->ike_sas(), 1u);  // an attempt may be under way
   // Nor do packets that want it make one.
   for (int i = 0; i < 100; ++i) {
     w.left.ike->sink_events().acquire("t", "lan");
