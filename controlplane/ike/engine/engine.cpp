@@ -197,7 +197,7 @@ void engine::add(const ike_sa_pointer& sa) {
     spawn(here->outside, [](ike_sa_pointer silent, failed_step why) -> asio::awaitable<void> {
       close_ike_sa(silent, std::move(why));
       co_return;
-    }(here, no_answer(end, "our request")));
+    }(here, no_answer(end, "our request or liveness check")));
   };
   sa->messages->on_position = [this, weak] {
     if (const auto here = weak.lock()) changed(here);
