@@ -13,7 +13,7 @@ import yaml
 from harness import config, traffic
 from harness.capture import Capture, assert_only_esp
 from harness.gateway import TRUNKGATE, Gateway
-from harness.ike_tunnel import A_ID, B_ID, IkeChild, IkeTunnel
+from harness.ike_tunnel import B_ID, IkeChild, IkeTunnel
 from harness.netns import run, wait_until
 from harness.topology import Sites
 
