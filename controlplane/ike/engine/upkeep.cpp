@@ -36,11 +36,13 @@ void tunnel::keep(const ike_sa_pointer& sa) {
       if (const auto here = weak.lock(); here && here->up()) go(renew_ike(here));
     });
   // A rekey proves nothing: the time counts from IKE_AUTH.
-  if (settings.reauthenticate_seconds != 0 && sa->began)
-    sa->reauthentication_timer.set(
-        outside_.clock(), std::max(now, sa->authenticated + jittered(settings.reauthenticate_seconds)), [this, weak] {
-          if (const auto here = weak.lock(); here && here->up()) reauthenticate();
-        });
+  if (settings.reauthenticate_seconds != 0) {
+    // Who answered comes a little later: where both sides ask for it, it is done once.
+    const auto life = jittered(settings.reauthenticate_seconds) * (sa->began ? 10 : 12) / 10;
+    sa->reauthentication_timer.set(outside_.clock(), std::max(now, sa->authenticated + life), [this, weak] {
+      if (const auto here = weak.lock(); here && here->up()) reauthenticate();
+    });
+  }
   if (settings.liveness_seconds != 0)
     sa->liveness_timer.set(outside_.clock(), now + jittered(settings.liveness_seconds), [this, weak] {
       if (const auto here = weak.lock(); here && here->up()) go(check_liveness(here));
