@@ -13,7 +13,10 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr std::chrono::seconds first_pause = 1s, longest_pause = 60s;
-// Two IKE SAs that came up within this time of each other were begun at once by both sides.
+// Both sides began at once: an IKE SA that was begun before the other one had been up for this long, as its last message
+// may have had to be repeated...
+constexpr auto crossing = 2s;
+// ...and children that were made within this time of each other.
 constexpr auto simultaneous = 10s;
 // How long a responder waits for the peer to make the children, or to take its old IKE SA away, before it does so.
 constexpr auto courtesy = 5s;
@@ -214,7 +217,7 @@ void tunnel::remove_doubles(const ike_sa_pointer& newest, bool initial_contact) 
   for (const auto& other : std::vector(sas_)) {
     if (other == newest || !other->up()) continue;
     const bool at_once =
-        !other->superseded && outside_.now() - other->since < simultaneous && other->initiator != newest->initiator;
+        !other->superseded && newest->begun - other->since < crossing && other->initiator != newest->initiator;
     if (initial_contact && !at_once) {
       close_ike_sa(other, failed(trouble::closed_by_peer, "the peer started anew"));
       continue;

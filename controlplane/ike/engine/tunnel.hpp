@@ -97,6 +97,7 @@ class tunnel {
   void make_missing_later(const ike_sa_pointer& sa, timer_clock::duration pause);
   [[nodiscard]] ike_sa_pointer holder(const child_pointer& pair) const;
   [[nodiscard]] asio::awaitable<void> renew_child(child_pointer pair, bool probe);
+  void renew_child_later(const child_pointer& pair, bool probe, timer_clock::duration pause);
   [[nodiscard]] asio::awaitable<void> renew_ike(ike_sa_pointer sa);
   [[nodiscard]] asio::awaitable<void> check_liveness(ike_sa_pointer sa);
   void remove_doubles(const ike_sa_pointer& newest, bool initial_contact);

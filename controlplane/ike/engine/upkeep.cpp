@@ -147,10 +147,10 @@ asio::awaitable<void> tunnel::renew_child(child_pointer pair, bool probe) {
   const std::weak_ptr<bool> alive = alive_;
   const auto sa = holder(pair);
   if (!sa || pair->state != child_state::up || pair->index == child::not_configured) co_return;
-  // The peer has just replaced it, or made it in place of another one that it has yet to delete: there is no hurry, and
-  // two in its place would be too many.
-  const auto heir = pair->rival.lock();
-  if ((heir && heir->state != child_state::gone) || pair->waiting_outbound) co_return;
+  // The peer has just replaced it: two in its place would be too many.
+  if (const auto heir = pair->rival.lock(); heir && heir->state != child_state::gone) co_return;
+  // The peer made it in place of another one, which it has yet to delete.
+  if (pair->waiting_outbound) co_return renew_child_later(pair, probe, 1s);
   const auto why = co_await create_child(sa, pair->index, pair);
   if (alive.expired()) co_return;
   if (!why) {
@@ -168,7 +168,11 @@ asio::awaitable<void> tunnel::renew_child(child_pointer pair, bool probe) {
   if (!busy) warn(*why);
   if (probe && !busy) co_return;
   // The old one goes on until its hard limit; until then it is tried again.
-  pair->rekey_timer.set(outside_.clock(), outside_.now() + jittered(10), [this, weak = std::weak_ptr(pair), probe] {
+  renew_child_later(pair, probe, jittered(10));
+}
+
+void tunnel::renew_child_later(const child_pointer& pair, bool probe, timer_clock::duration pause) {
+  pair->rekey_timer.set(outside_.clock(), outside_.now() + pause, [this, weak = std::weak_ptr(pair), probe] {
     if (const auto one = weak.lock()) go(renew_child(one, probe));
   });
 }

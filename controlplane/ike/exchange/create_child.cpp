@@ -197,7 +197,9 @@ std::uint16_t not_now(const ike_sa& sa, const notify_payload* rekeys, child_poin
   if (sa.state != ike_state::up || sa.rekeying) return notify::temporary_failure;
   if (rekeys == nullptr) return 0;
   old = rekeys->spi.size() == 4 ? sa.find_outbound(static_cast<std::uint32_t>(spi_number(rekeys->spi))) : nullptr;
-  if (!old || old->state == child_state::gone) return notify::child_sa_not_found;
+  if (!old || old->state == child_state::gone)
+    // What we are asking for ourselves the peer has before us; what we delete it may not know of yet.
+    return sa.child_exchanges != 0 ? notify::temporary_failure : notify::child_sa_not_found;
   if (old->state == child_state::deleting) return notify::temporary_failure;
   return 0;
 }

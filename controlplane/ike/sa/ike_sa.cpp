@@ -13,8 +13,9 @@ ike_sa::ike_sa(environment& environment_of, ike_owner& owner_of, const ike_path&
       messages(std::make_shared<channel>(environment_of, path, initiates, initiator_spi, responder_spi)),
       initiator(initiates),
       began(initiates),
-      since(environment_of.now()),
-      authenticated(since),
+      begun(environment_of.now()),
+      since(begun),
+      authenticated(begun),
       opening(std::make_unique<opening_state>()) {
   if (!initiates) messages->listen();
 }

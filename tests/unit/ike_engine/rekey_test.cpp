@@ -1,4 +1,5 @@
 // Make before break: no packet is lost, whoever replaces what, and when.
+#include "controlplane/ike/exchange/exchanges.hpp"
 #include "tests/unit/ike_engine/two_ends.hpp"
 
 namespace trunkgate::ike::test {
@@ -179,6 +180,47 @@ TEST(Rekey, OfAChildThatThePeerLost) {
   w.left.t().rekey_child(0);
   ASSERT_TRUE(w.run([&] { return w.up(); }, 30s));
   w.run_for(60s);
+  EXPECT_TRUE(w.clean(1));
+}
+
+//  CREATE_CHILD_SA  N(REKEY_SA)              -->
+//                                       lost <--   SA, Nr, KEr, TSi, TSr
+//                                            <--   N(REKEY_SA) of the one that was just made
+//  N(TEMPORARY_FAILURE)                      -->   not CHILD_SA_NOT_FOUND: the right would throw it away
+TEST(Rekey, OfAChildBeforeItsMakerKnowsIt) {
+  world w;
+  w.begin();
+  ASSERT_TRUE(w.run([&] { return w.up(); }, 5s));
+  traffic t(w);
+  w.on_way = [&](packet& one) { return one.from != &w.right; };
+  w.left.t().rekey_child(0);
+  ASSERT_TRUE(w.run([&] { return w.right.sa()->children.size() == 2; }, 1s));
+  w.on_way = {};
+  outcome end;
+  spawn(w.right, [](ike_sa_pointer sa, outcome& to) -> asio::awaitable<void> {
+    to = co_await create_child(sa, 0, sa->children.back());
+  }(w.right.sa(), end));
+  w.run_for(100ms);
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->notify, notify::temporary_failure);
+  w.run_for(60s);
+  EXPECT_EQ(t.lost, 0u) << t.first_loss;
+  EXPECT_TRUE(w.clean(1));
+}
+
+// The operator asks for fresh keys while the peer is replacing the child: the new one is rekeyed a moment later.
+TEST(Rekey, AskedForWhileThePeerRekeys) {
+  world w;
+  w.begin();
+  ASSERT_TRUE(w.run([&] { return w.up(); }, 5s));
+  traffic t(w);
+  w.left.t().rekey_child(0);
+  ASSERT_TRUE(w.run([&] { return w.right.sa()->children.size() == 2; }, 1s));
+  w.right.t().rekey_child(0);
+  w.run_for(10s);
+  EXPECT_EQ(w.left.t().counts().child_rekeys, 1u);
+  EXPECT_EQ(w.right.t().counts().child_rekeys, 1u);
+  EXPECT_EQ(t.lost, 0u) << t.first_loss;
   EXPECT_TRUE(w.clean(1));
 }
 

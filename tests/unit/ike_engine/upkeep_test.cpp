@@ -79,6 +79,21 @@ TEST(Upkeep, ReauthenticationLosesNothing) {
   }
 }
 
+// Whoever answered may be the one who reauthenticates: the new IKE SA stays, however young the old one is.
+TEST(Upkeep, ReauthenticationByWhoAnswered) {
+  world w;
+  w.begin([](auto&, auto& right) { right.ike->reauthenticate_seconds = 5; });
+  ASSERT_TRUE(w.run([&] { return w.up(); }, 5s));
+  ASSERT_TRUE(w.left.sa()->initiator);
+  traffic t(w);
+  w.run_for(30s);
+  EXPECT_GE(w.right.t().counts().reauthentications, 3u);
+  EXPECT_TRUE(w.right.sa()->initiator);
+  EXPECT_EQ(t.lost, 0u);
+  w.run_for(3s);
+  EXPECT_LE(w.right.t().sas().size(), 2u);
+}
+
 // A peer that says the same child twice without a rekey lost the first one.
 TEST(Upkeep, ADoubleChildIsRemoved) {
   world w;
