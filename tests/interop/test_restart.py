@@ -129,18 +129,6 @@ def test_keys_stay_in_the_memory(interop):
     assert memory.is_left_out_of_cores(daemons["trunkgated"])
 
 
-def test_gateway_is_stopped(make_interop):
-    """The whole gateway ends in order: the peer is told, and sends into nothing no more."""
-    interop = make_interop()
-    interop.start_peer(raw_esp=True)
-    tunnel = interop.tunnel()
-    interop.bring_up("gateway", tunnel)
-    memory = IkeMemory(interop.gateway)
-    assert memory.keys()
-    assert interop.gateway.stop() == 0
-    wait_until(lambda: not interop.peer.ike_sas(), "the peer's IKE SA is gone", 5)
-
-
 @pytest.mark.parametrize("times", [3])
 def test_trunkgated_is_killed_again_and_again(interop, times, tmp_path):
     """No SA is left over and none is doubled."""
@@ -153,6 +141,18 @@ def test_trunkgated_is_killed_again_and_again(interop, times, tmp_path):
         interop.wait_up(tunnel, 60)
     wait_until(lambda: len(interop.gateway.show("sas")) == 2, "what was left over is gone", 130)
     stream.assert_nothing_lost()
+
+
+def test_gateway_is_stopped(make_interop):
+    """The whole gateway ends in order: the peer is told, and sends into nothing no more."""
+    interop = make_interop()
+    interop.start_peer(raw_esp=True)
+    tunnel = interop.tunnel()
+    interop.bring_up("gateway", tunnel)
+    memory = IkeMemory(interop.gateway)
+    assert memory.keys()
+    assert interop.gateway.stop() == 0
+    wait_until(lambda: not interop.peer.ike_sas(), "the peer's IKE SA is gone", 5)
 
 
 def test_gateway_starts_anew(make_interop):

@@ -147,9 +147,11 @@ class Interop:
         return self.wait_up(tunnel, seconds)
 
     def forget(self):
-        """Both sides without a tunnel. A gateway that ended is not a tunnel's fault any more: the next one is new."""
+        """Both sides without a tunnel. A side that ended is not a tunnel's fault any more: the next one is new."""
         if self.gateway and not self.gateway.process.running():
             self.gateway = None
+        if not self.peer.process.running():
+            self.peer.restart()
         if self.gateway:
             self.put()
         self.peer.clear()
@@ -172,13 +174,17 @@ class Interop:
         wait_until(lambda: (now := self.keys(what)) and not now & before, lambda: f"another {what} SA than {before}", seconds)
 
     def rekey(self, tunnel, who, what, seconds=30):
-        """Asked of the "gateway", of the "peer", or of "both" before either can have finished; until all is settled."""
+        """Asked of the "gateway", of the "peer", or of "both", whose requests cross; until all is settled."""
         before = self.keys(what)
+        if who == "both":
+            self.lossy(hold=0.3).choose = lambda d: "hold" if d.exchange == lossy.CREATE_CHILD_SA and not d.is_response else None
         if who in ("gateway", "both"):
             self.gateway.do("rekey", tunnel.name, *(["--child", tunnel.children[0].name] if what == "child" else ["--ike"]))
         if who in ("peer", "both"):
             self.peer.rekey(**({"child": tunnel.children[0].name} if what == "child" else {"ike": self.peer.list_sas()[0]["name"]}))
         self.wait_another(what, before, seconds)
+        if who == "both":
+            self.link.close()
         return self.wait_up(tunnel, seconds)
 
     def wait_gateway_down(self, tunnel, seconds=30):

@@ -170,8 +170,7 @@ class StrongSwan:
 
     def restart(self):
         """A new charon with what was loaded last."""
-        if self.process.running():
-            self.stop()
+        self.stop()
         self.start()
         return self.load(self.connections, self.secrets)
 
