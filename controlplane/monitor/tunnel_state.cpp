@@ -19,7 +19,7 @@ tunnel_state without_ike_sa(const ike::tunnel& one) {
   using enum tunnel_condition;
   const bool opens =
       std::ranges::any_of(one.sas(), [](const auto& sa) { return sa->state == ike::ike_state::opening; });
-  const auto& failure = one.last_failure();
+  const auto* failure = one.last_failure();
   if (one.wanted() && failure) return of_failure(one, down, failure->failure);
   if (opens) return made(connecting, "the first attempt is under way");
   if (one.failures_in_a_row() > 0 && failure) return of_failure(one, down, failure->failure);

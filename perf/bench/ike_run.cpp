@@ -41,7 +41,7 @@ result<bool> open_tunnels(ike_pair& pair, std::uint32_t from, std::uint32_t to, 
     }
     pair.wait(100ms);
     if (now - progress < patience) continue;
-    const auto& failure_of = pair.tunnels()[done]->last_failure();
+    const auto* failure_of = pair.tunnels()[done]->last_failure();
     return failure(std::to_string(to - done) + " of " + std::to_string(to - from) +
                    " tunnels did not come up: " + (failure_of ? failure_of->failure.text : "no reason is known"));
   }

@@ -142,7 +142,8 @@ void tunnel::remember_failure(const ike_sa& sa, const failed_step& why) {
 void tunnel::refused(const negotiation_record& record) {
   ++counts_.failures;
   // What the peer tries, or who says that it is the peer, does not hide why our own attempts fail.
-  if (record.initiator || !failure_ || !failure_->initiator || !wanted_) failure_ = record;
+  if (record.initiator || !failure_ || !failure_->initiator || !wanted_)
+    failure_ = std::make_unique<negotiation_record>(record);
 }
 
 void tunnel::warned(const failed_step& why) { warn(why); }

@@ -61,7 +61,7 @@ class tunnel {
   [[nodiscard]] const std::vector<ike_sa_pointer>& sas() const { return sas_; }
   [[nodiscard]] bool child_is_up(std::size_t index) const;
   [[nodiscard]] bool carries(std::size_t index) const;  // a pair whose outbound SA is installed
-  [[nodiscard]] const std::optional<negotiation_record>& last_failure() const { return failure_; }
+  [[nodiscard]] const negotiation_record* last_failure() const { return failure_.get(); }  // or none
   [[nodiscard]] unsigned failures_in_a_row() const { return failures_; }
   [[nodiscard]] std::chrono::system_clock::time_point since() const { return since_; }  // up or down
   [[nodiscard]] const tunnel_counts& counts() const { return counts_; }
@@ -115,7 +115,7 @@ class tunnel {
   timer retry_timer_, superseded_timer_;
   std::vector<std::string> making_;  // children that are being made
   unsigned child_failures_ = 0;
-  std::optional<negotiation_record> failure_;
+  std::unique_ptr<const negotiation_record> failure_;  // few have one
   std::vector<failed_step> warnings_;
   std::chrono::system_clock::time_point since_;
   tunnel_counts counts_;

@@ -17,6 +17,7 @@ void add_offer(ike_sa& sa, record_offer offer) {
   auto& all = sa.record.offers;
   std::erase_if(all, [&](const auto& one) { return one.what == offer.what; });
   if (all.size() == record_offers_limit) all.erase(all.begin() + 1);  // the first is IKE's own
+  all.reserve(all.size() + 1);  // it is kept for as long as the IKE SA: no room that stays empty
   all.push_back(std::move(offer));
 }
 

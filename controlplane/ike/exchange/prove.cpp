@@ -78,7 +78,7 @@ asio::awaitable<outcome> check_certificate(ike_sa_pointer sa, const claimed_iden
   auto both = co_await verify(sa, input, claimed.auth, octets);
   if (!both)
     co_return failed(trouble::peer_not_authentic, both.error().reason, "remote.ca", notify::authentication_failed);
-  sa->peer = std::move(*both);
+  sa->peer = std::make_shared<verified_peer>(std::move(*both));
   sa->record.peer_subject = sa->peer->subject;
   sa->record.revocation = sa->peer->revocation;
   sa->record.certificate_path = sa->peer->path;

@@ -323,6 +323,9 @@ void channel::take_request(byte_view datagram, const header& head, const ike_pat
   }
   auto whole = open(datagram, head, from);
   if (!whole) return;
+  // The first exchanges come one after the other: nobody asks the next without our answer to the one before.
+  if (head.exchange == exchange_type::ike_auth || head.exchange == exchange_type::ike_intermediate)
+    std::erase_if(answered_, [&](const auto& one) { return one.id < head.message_id; });
   early_.emplace(head.message_id, std::move(*whole));
   deliver_in_order();
 }

@@ -132,7 +132,7 @@ struct ike_sa : std::enable_shared_from_this<ike_sa> {
   std::vector<ip_address> peer_addresses;  // additional ones (RFC 4555)
 
   id_payload peer_id;
-  std::optional<verified_peer> peer;  // by certificate
+  std::shared_ptr<const verified_peer> peer;  // by certificate
   std::vector<child_pointer> children;
   bytes lowest_nonce;                 // of the exchange that made it, if that was a rekey
   std::shared_ptr<ike_sa> rival;      // made by the peer while we rekey this one

@@ -261,12 +261,12 @@ result<ike_sa_pointer> restore_ike_sa(environment& outside, ike_owner& owner, co
   sa->suite = ike_suite_of(sa->chosen);
   sa->peer_id = std::move(from.peer_id);
   if (!from.peer_subject.empty())
-    sa->peer = verified_peer{.subject = from.peer_subject,
-                             .path = from.certificate_path,
-                             .not_after = from.certificate_not_after,
-                             .revocation = from.revocation,
-                             .certificate = {},
-                             .issuer = {}};
+    sa->peer = std::make_shared<verified_peer>(verified_peer{.subject = from.peer_subject,
+                                                             .path = from.certificate_path,
+                                                             .not_after = from.certificate_not_after,
+                                                             .revocation = from.revocation,
+                                                             .certificate = {},
+                                                             .issuer = {}});
   sa->lowest_nonce = std::move(from.lowest_nonce);
   if (auto used = sa->use_keys(std::move(from.keys)); !used) return std::unexpected(used.error());
   if (from.fragments) sa->messages->allow_fragments();

@@ -2,10 +2,10 @@
 
 namespace trunkgate::ike {
 
-timers::key timers::at(timer_clock::time_point when, function run) {
+timers::key timers::add(timer_clock::time_point when, entry what) {
   const key which{when, ++count_};
   const bool first = waiting_.empty() || which < waiting_.begin()->first;
-  waiting_.emplace(which, std::move(run));
+  waiting_.emplace(which, std::move(what));
   if (first && changed_) changed_();
   return which;
 }
@@ -22,9 +22,10 @@ std::optional<timer_clock::time_point> timers::next() const {
 
 void timers::run_due(timer_clock::time_point now) {
   while (!waiting_.empty() && waiting_.begin()->first.first <= now) {
-    auto run = std::move(waiting_.begin()->second);
+    auto due = std::move(waiting_.begin()->second);
     waiting_.erase(waiting_.begin());
-    run();
+    if (due.owner != nullptr) due.owner->clock_ = nullptr;
+    due.run();
   }
 }
 

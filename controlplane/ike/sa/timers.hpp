@@ -19,10 +19,13 @@ namespace trunkgate::ike {
 
 using timer_clock = std::chrono::steady_clock;
 
+class timer;
+
 // One thread. What is due runs in run_due(), in order of time.
 class timers {
  public:
-  using function = std::function<void()>;
+  // Holds an object and a weak pointer without an allocation: there are several for every tunnel.
+  using function = std::move_only_function<void()>;
   using key = std::pair<timer_clock::time_point, std::uint64_t>;
 
   // `changed` is called when the earliest time may have changed.
@@ -31,14 +34,23 @@ class timers {
   timers& operator=(const timers&) = delete;
   ~timers();
 
-  key at(timer_clock::time_point when, function run);
+  key at(timer_clock::time_point when, function run) { return add(when, {.run = std::move(run), .owner = nullptr}); }
+  key at(timer_clock::time_point when, function run, timer& owner) {
+    return add(when, {.run = std::move(run), .owner = &owner});
+  }
   void cancel(const key& which);  // one that ran or was cancelled is no error
   [[nodiscard]] std::optional<timer_clock::time_point> next() const;
   void run_due(timer_clock::time_point now);
   [[nodiscard]] std::size_t size() const { return waiting_.size(); }
 
  private:
-  std::map<key, function> waiting_;
+  struct entry {
+    function run;
+    timer* owner = nullptr;  // is told before it runs
+  };
+  key add(timer_clock::time_point when, entry what);
+
+  std::map<key, entry> waiting_;
   std::uint64_t count_ = 0;
   std::function<void()> changed_;
 };
@@ -54,10 +66,7 @@ class timer {
   void set(timers& clock, timer_clock::time_point when, timers::function run) {
     cancel();
     clock_ = &clock;
-    key_ = clock.at(when, [this, run = std::move(run)] {
-      clock_ = nullptr;
-      run();
-    });
+    key_ = clock.at(when, std::move(run), *this);
   }
   void cancel() {
     if (clock_ != nullptr) std::exchange(clock_, nullptr)->cancel(key_);
@@ -66,6 +75,7 @@ class timer {
   [[nodiscard]] timer_clock::time_point when() const { return key_.first; }  // only while it waits
 
  private:
+  friend class timers;
   timers* clock_ = nullptr;
   timers::key key_;
 };

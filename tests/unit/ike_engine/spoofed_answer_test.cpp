@@ -50,7 +50,7 @@ TEST(RefusedInit, IsBelievedWhenNothingBetterCame) {
         if (part.type == transform_type::encryption) part.key_bits = 128;
   });
   const auto told = [&] {
-    const auto& failure = w.left.ike->find("t")->last_failure();
+    const auto* failure = w.left.ike->find("t")->last_failure();
     return failure && failure->failure.what == trouble::no_common_proposal;
   };
   EXPECT_FALSE(w.run(told, 4s));
