@@ -1,6 +1,8 @@
-"""Every header compiles alone, so that the order of includes never matters."""
+"""Every header compiles alone, so that the order of includes never matters. Of a header whose own source includes it first
+the build shows that."""
 
 import os
+import re
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +15,12 @@ ONE_SCRATCH = ROOT / "build" / "headers"
 
 def headers():
     return [path for path in cpp_files() if path.suffix in (".hpp", ".h")]
+
+
+def leads_its_own_source(path):
+    source = ROOT / path.with_suffix(".cpp")
+    first = re.search(r'#include [<"]([^>"]+)[>"]', source.read_text()) if source.exists() else None
+    return bool(first) and first.group(1) == path.as_posix()
 
 
 def compile_alone(path):
@@ -33,7 +41,8 @@ def compile_alone(path):
 def test_each_header_compiles_alone():
     ONE_SCRATCH.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        broken = [report for report in pool.map(compile_alone, headers()) if report]
+        alone = [path for path in headers() if not leads_its_own_source(path)]
+        broken = [report for report in pool.map(compile_alone, alone) if report]
     assert not broken, "\n".join(broken)
 
 
