@@ -90,7 +90,8 @@ def test_trunkgated_alone_is_ended(interop, tmp_path):
 
 @STARTERS
 def test_memory_of_another_boot(interop, starter, tmp_path):
-    """Nothing of it is used. The child SAs carry until there are new ones: the peer is not told INITIAL_CONTACT."""
+    """Nothing of it is used. The child SAs carry until there are new ones: the peer is not told INITIAL_CONTACT; as in
+    reauthentication it sends by its new SA a few milliseconds too early."""
     tunnel = interop.tunnel()
     interop.bring_up(starter, tunnel)
     stream = interop.stream(tmp_path)
@@ -102,7 +103,7 @@ def test_memory_of_another_boot(interop, starter, tmp_path):
     wait_until(lambda: peers_sas(interop)[1] - children, "a new pair of child SAs", 60)
     wait_until(lambda: len(interop.gateway.show("sas")) == 2, "the old pair is gone", 130)
     stream.wait_progress(200)
-    stream.assert_nothing_lost()
+    stream.assert_nothing_lost(but=(0, 5))
 
 
 def test_keys_stay_in_the_memory(interop):

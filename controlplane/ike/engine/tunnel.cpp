@@ -13,11 +13,13 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr std::chrono::seconds first_pause = 1s, longest_pause = 60s;
-// Both sides began at once: an IKE SA that was begun before the other one had been up for this long, as its last message
-// may have had to be repeated...
+// Both sides began at once: an IKE SA that was begun before the other one had been up for this long, as its last
+// message may have had to be repeated...
 constexpr auto crossing = 2s;
 // ...and children that were made within this time of each other.
 constexpr auto simultaneous = 10s;
+// By then what was sent has arrived.
+constexpr auto under_way = 1s;
 // How long a responder waits for the peer to make the children, or to take its old IKE SA away, before it does so.
 constexpr auto courtesy = 5s;
 // An IKE SA that ended sooner counts as a failed attempt: what comes up and goes down again must not do so for ever.
@@ -118,7 +120,9 @@ asio::awaitable<void> tunnel::run_attempt(ike_sa_pointer sa) {
   if (!sa->up()) co_return attempt_later();
   if (why) warn(*why);
   co_await make_missing_children(sa);
-  if (!alive.expired()) remove_superseded();
+  // What left by the old ones arrives first: a peer takes them away at once when it hears of it.
+  if (!alive.expired() && superseded_timer_.waiting())
+    superseded_timer_.set(outside_.clock(), outside_.now() + under_way, [this] { remove_superseded(); });
 }
 
 void tunnel::attempt_later() {
@@ -252,16 +256,25 @@ void tunnel::child_up(const ike_sa_pointer& sa, const child_pointer& pair) {
   remove_double_children(sa, pair);
 }
 
+namespace {
+
+bool is_double(const child& one, const child& other) {
+  return &one != &other && one.index == other.index && other.state == child_state::up && !one.per_resource &&
+         !other.per_resource && one.selectors.local == other.selectors.local &&
+         one.selectors.remote == other.selectors.remote;
+}
+
+// Of two that are doubles the one that is first in this order goes, on both sides.
+std::uint32_t order(const child& one) { return std::min(one.inbound_spi, one.outbound_spi); }
+
+}  // namespace
+
 // A child that the peer made once more, without a rekey: the older one is lost to it.
 void tunnel::remove_double_children(const ike_sa_pointer& sa, const child_pointer& newest) {
-  if (newest->per_resource || newest->is_rekey) return;
+  if (newest->is_rekey) return look_for_doubles(newest);
   for (const auto& other : std::vector(sa->children)) {
-    if (other == newest || other->index != newest->index || other->state != child_state::up || other->per_resource)
-      continue;
-    if (other->selectors.local != newest->selectors.local || other->selectors.remote != newest->selectors.remote)
-      continue;
-    // Both of us may have made it at once: the one with the lower SPI goes, on both sides.
-    const auto order = [](const child& one) { return std::min(one.inbound_spi, one.outbound_spi); };
+    if (!is_double(*newest, *other)) continue;
+    // Both of us may have made it at once.
     const bool at_once = newest->since - other->since < simultaneous && newest->ours != other->ours;
     const auto loser = at_once && order(*newest) < order(*other) ? newest : other;
     loser->probe_timer.set(outside_.clock(), outside_.now() + 1s, [this, weak = std::weak_ptr(loser)] {
@@ -271,6 +284,21 @@ void tunnel::remove_double_children(const ike_sa_pointer& sa, const child_pointe
         spawn(outside_, delete_child(of, here, failed(trouble::closed_by_us, "a double")));
     });
   }
+}
+
+// Rekeys that crossed may leave two: when nothing is under way any more one of them goes.
+void tunnel::look_for_doubles(const child_pointer& pair) {
+  pair->probe_timer.set(outside_.clock(), outside_.now() + simultaneous, [this, weak = std::weak_ptr(pair)] {
+    const auto one = weak.lock();
+    const auto sa = one ? holder(one) : nullptr;
+    if (!sa || !sa->up() || one->state != child_state::up || one->leaving) return;
+    const auto settled = [](const child_pointer& each) { return !each->waiting_outbound && each->rival.expired(); };
+    if (sa->child_exchanges != 0 || sa->rekeying || !std::ranges::all_of(sa->children, settled))
+      return look_for_doubles(one);
+    for (const auto& other : std::vector(sa->children))
+      if (is_double(*one, *other) && order(*one) < order(*other))
+        return spawn(outside_, delete_child(sa, one, failed(trouble::closed_by_us, "a double")));
+  });
 }
 
 void tunnel::child_gone(const ike_sa_pointer& sa, const child_pointer& pair, const failed_step& why) {

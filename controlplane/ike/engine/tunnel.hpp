@@ -103,6 +103,7 @@ class tunnel {
   void remove_doubles(const ike_sa_pointer& newest, bool initial_contact);
   void remove_superseded();
   void remove_double_children(const ike_sa_pointer& sa, const child_pointer& newest);
+  void look_for_doubles(const child_pointer& pair);
   static void note_legacy(const ike_sa_pointer& sa, const std::string& words, const std::string& of);
   [[nodiscard]] timer_clock::duration jittered(std::uint64_t seconds);  // 90 to 100 %
 

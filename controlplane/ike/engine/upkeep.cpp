@@ -146,7 +146,7 @@ timer_clock::duration tunnel::retry_pause() {
 asio::awaitable<void> tunnel::renew_child(child_pointer pair, bool probe) {
   const std::weak_ptr<bool> alive = alive_;
   const auto sa = holder(pair);
-  if (!sa || pair->state != child_state::up || pair->index == child::not_configured) co_return;
+  if (!sa || pair->state != child_state::up || pair->index == child::not_configured || pair->leaving) co_return;
   // The peer has just replaced it: two in its place would be too many.
   if (const auto heir = pair->rival.lock(); heir && heir->state != child_state::gone) co_return;
   // The peer made it in place of another one, which it has yet to delete.

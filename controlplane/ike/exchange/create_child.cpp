@@ -97,9 +97,10 @@ asio::awaitable<void> settle_rekey(ike_sa_pointer sa, child_pointer old, child_p
   const auto rival = old->rival.lock();
   if (rival && rival->state != child_state::gone && !ours_survives(*made, *rival)) {
     // The peer has ours. Whether it has its own already we learn when it deletes the old one.
-    if (rival->waiting_outbound)
+    if (rival->waiting_outbound) {
       rival->outdone = made;
-    else
+      made->leaving = true;
+    } else
       co_await delete_child(sa, made, failed(trouble::closed_by_us, "both sides rekeyed at once: the other one stays"));
     co_return;
   }
@@ -200,7 +201,7 @@ std::uint16_t not_now(const ike_sa& sa, const notify_payload* rekeys, child_poin
   if (!old || old->state == child_state::gone)
     // What we are asking for ourselves the peer has before us; what we delete it may not know of yet.
     return sa.child_exchanges != 0 ? notify::temporary_failure : notify::child_sa_not_found;
-  if (old->state == child_state::deleting) return notify::temporary_failure;
+  if (old->state == child_state::deleting || old->leaving) return notify::temporary_failure;
   return 0;
 }
 

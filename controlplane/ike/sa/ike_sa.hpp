@@ -62,6 +62,7 @@ struct child {
   std::weak_ptr<child> rival;
   // Ours, made at the same time, that goes as soon as packets leave by this one.
   std::shared_ptr<child> outdone;
+  bool leaving = false;  // it is the one that goes
   [[nodiscard]] const child_settings& settings(const tunnel_profile& profile) const {
     return profile.settings.children[index];
   }

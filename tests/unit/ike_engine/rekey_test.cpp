@@ -114,6 +114,33 @@ INSTANTIATE_TEST_SUITE_P(All, Collisions,
                            return word(one.param.left) + word(one.param.right);
                          });
 
+// An operator who does not wait: rekeys from either end on top of each other. What loses is not rekeyed once more, and
+// nothing is left twice.
+TEST(Rekey, AskedForAgainAndAgain) {
+  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    world w;
+    w.chance.seed(seed);
+    w.begin();
+    ASSERT_TRUE(w.run([&] { return w.up(); }, 5s));
+    traffic t(w);
+    std::mt19937_64 chance(seed);
+    w.on_way = [&](packet& one) {
+      w.clock.at(w.time + 5ms + 1ms * (chance() % 60), [&w, one] {
+        (one.path.local.address == w.left.address ? w.left : w.right).ike->receive(one.path, one.data);
+      });
+      return false;
+    };
+    for (unsigned i = 0; i < 6; ++i) {
+      (chance() % 2 == 0 ? w.left : w.right).t().rekey_child(0);
+      w.run_for(1ms * (chance() % 150));
+    }
+    w.run_for(120s);
+    ASSERT_EQ(t.lost, 0u) << t.first_loss;
+    ASSERT_TRUE(w.clean(1)) << w.history();
+  }
+}
+
 //  as above, and before the delete, for each additional key exchange
 //  IKE_FOLLOWUP_KE  KE(n), N(link)           -->
 //                                            <--   KE(n) [, N(link)]
