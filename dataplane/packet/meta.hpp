@@ -16,6 +16,8 @@ struct adjacency;
 
 inline constexpr std::uint16_t packet_headroom = RTE_PKTMBUF_HEADROOM;
 
+inline constexpr std::uint16_t size_unknown = 0;
+
 struct alignas(64) packet_meta {
   // where it is: written by stages when they hand it on
   std::uint8_t stage = 0;  // stage_id it waits at
@@ -42,8 +44,8 @@ struct alignas(64) packet_meta {
   std::uint32_t wait_started_ms = 0;  // since when it waits for a neighbour; 0: it does not
   std::uint8_t error = 0;             // icmp_error_kind
   std::uint8_t trace_id = 0;          // which packet of the watch this is; 0: it is not watched
-  // fragment: the largest packet its way takes, outer headers included; icmp_error: the size to tell
-  std::uint16_t size_limit = 0xffff;
+  // The largest packet its way takes, outer headers included, or size_unknown; icmp_error: the size to tell.
+  std::uint16_t size_limit = size_unknown;
   std::uint32_t generation = 0;  // of the tables in which out_sa was found
   // what was decided
   outbound_sa* out_sa = nullptr;

@@ -5,6 +5,7 @@
 #include "dataplane/packet/headers.hpp"
 #include "dataplane/stages/context.hpp"
 #include "dataplane/stages/inbound_lookup.hpp"
+#include "dataplane/stages/room.hpp"
 #include "dataplane/stages/tell.hpp"
 #include "dataplane/stages/transport_mode.hpp"
 #include "dataplane/stages/tunnel_interface.hpp"
@@ -261,7 +262,13 @@ void esp_encapsulate(stage_context& context, std::span<rte_mbuf* const> burst) n
   std::size_t count = 0;
   for (auto* packet : burst) {
     auto* sa = own_sa(context, packet);
-    if (sa != nullptr && wrap(context, packet, *sa, ops[count])) packets[count++] = packet;
+    if (sa == nullptr) continue;
+    auto& m = meta(packet);
+    if (m.size_limit == size_unknown && m.ip_length > look_at_size(context, m)) [[unlikely]] {
+      context.put(packet, stage_id::fragment);  // policy took it for one that fits, as nearly all do
+      continue;
+    }
+    if (wrap(context, packet, *sa, ops[count])) packets[count++] = packet;
   }
   context.crypto.encrypt(ops.first(count));
   for (std::size_t i = 0; i < count; ++i) {

@@ -10,13 +10,7 @@ namespace trunkgate {
 void fragment(stage_context& context, std::span<rte_mbuf* const> burst) noexcept {
   for (auto* packet : burst) {
     auto& m = meta(packet);
-    std::uint16_t room = 0;
-    if (m.out_sa != nullptr) {
-      m.size_limit = outer_room(context, *m.out_sa, m.egress);
-      room = inner_room(*m.out_sa, m.size_limit, m.ip_version);
-    } else {
-      room = port_room(context, m.egress);
-    }
+    const std::uint16_t room = m.out_sa != nullptr ? look_at_size(context, m) : port_room(context, m.egress);
     if (m.ip_length <= room) {
       context.go_on(packet, stage_id::fragment);
     } else if (m.ip_version == 4 && (ip_header(packet)[6] & 0x40) == 0) {  // DF is clear

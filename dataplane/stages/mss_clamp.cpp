@@ -1,4 +1,6 @@
 // mss_clamp: TCP connections through a tunnel learn at their SYN how much fits into it (RFC 9293 3.7.1, option 2).
+#include "dataplane/stages/mss_clamp.hpp"
+
 #include "dataplane/packet/headers.hpp"
 #include "dataplane/stages/context.hpp"
 #include "dataplane/stages/room.hpp"
@@ -7,7 +9,7 @@
 namespace trunkgate {
 namespace {
 
-constexpr std::uint8_t flag_syn = 0x02, option_end = 0, option_nop = 1, option_mss = 2;
+constexpr std::uint8_t option_end = 0, option_nop = 1, option_mss = 2;
 
 // Where the MSS option's value stands, or nullptr. `tcp` and `size` are the TCP header with its options.
 std::uint8_t* find_mss(std::uint8_t* tcp, std::size_t size) noexcept {
@@ -52,11 +54,10 @@ const outbound_sa* tunnel_of(const stage_context& context, rte_mbuf* packet) noe
 void mss_clamp(stage_context& context, std::span<rte_mbuf* const> burst) noexcept {
   for (auto* packet : burst) {
     const auto& m = meta(packet);
-    if (m.protocol == protocol_tcp && !m.fragment) {
+    if (opens_tcp(packet)) {
       std::uint8_t* tcp = ip_header(packet) + m.l4_offset;
       const auto* header = reinterpret_cast<const tcp_header*>(tcp);
-      const outbound_sa* sa = (header->flags & flag_syn) != 0 ? tunnel_of(context, packet) : nullptr;
-      if (sa != nullptr) {
+      if (const outbound_sa* sa = tunnel_of(context, packet); sa != nullptr) {
         const auto way =
             m.out_sa != nullptr ? m.egress : context.tables.routes->lookup(sa->record.remote, sa->record.spi).port;
         // What fits without any cutting, also below IPv6's 1,280 bytes.

@@ -3,7 +3,9 @@
 #include "dataplane/stages/context.hpp"
 #include "dataplane/stages/flow.hpp"
 #include "dataplane/stages/inbound_lookup.hpp"
+#include "dataplane/stages/mss_clamp.hpp"
 #include "dataplane/stages/quoted_flow.hpp"
+#include "dataplane/stages/room.hpp"
 #include "dataplane/stages/size_report.hpp"
 #include "dataplane/stages/tell.hpp"
 #include "dataplane/stages/tunnel_interface.hpp"
@@ -222,6 +224,15 @@ bool spend_hop(rte_mbuf* packet, const packet_meta& m) noexcept {
   return true;
 }
 
+// Nothing for mss_clamp and fragment, as nearly always: two stages less. Whether it fits its SA, esp_encapsulate sees,
+// which has the SA at hand. Who watches sees every stage.
+bool fits_as_it_is(const stage_context& context, rte_mbuf* packet, path_id path) noexcept {
+  auto& m = meta(packet);
+  if (context.watch != nullptr || opens_tcp(packet)) return false;
+  m.size_limit = size_unknown;
+  return path == path_id::outbound || m.ip_length <= port_room(context, m.egress);
+}
+
 void carry_out(stage_context& context, rte_mbuf* packet, const flow_verdict& verdict) noexcept {
   auto& m = meta(packet);
   if (verdict.drop != drop_reason::none) {
@@ -242,7 +253,8 @@ void carry_out(stage_context& context, rte_mbuf* packet, const flow_verdict& ver
   m.generation = context.generation;
   const bool through = (path == path_id::outbound || path == path_id::bypass) && m.ingress != box_index;
   if (through && !spend_hop(packet, m)) return context.answer_error(packet, drop_reason::hop_limit_expired);
-  context.switch_path(packet, path, stage_id::policy);
+  const bool short_way = through && fits_as_it_is(context, packet, path);
+  context.switch_path(packet, path, short_way ? stage_id::fragment : stage_id::policy);
 }
 
 // ARP passes between the wire and the kernel, and nowhere else.

@@ -29,4 +29,10 @@ inline constexpr std::uint16_t ipv6_minimum_mtu = 1280;  // RFC 8200 5
   return ip_version == 6 ? std::max(fits, ipv6_minimum_mtu) : fits;
 }
 
+// The largest packet that its SA takes now; sets how large the outer one may be.
+[[nodiscard]] inline std::uint16_t look_at_size(const stage_context& context, packet_meta& m) noexcept {
+  m.size_limit = outer_room(context, *m.out_sa, m.egress);
+  return inner_room(*m.out_sa, m.size_limit, m.ip_version);
+}
+
 }  // namespace trunkgate

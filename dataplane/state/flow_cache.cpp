@@ -60,7 +60,7 @@ void flow_cache::store(const flow_key& key, std::uint32_t hash, std::uint32_t ge
       victim = at;
     }
   }
-  *victim = {.key = key, .verdict = verdict, .hash = hash, .generation = generation, .used = ++clock_};
+  *victim = {.key = key, .hash = hash, .generation = generation, .used = ++clock_, .verdict = verdict};
 }
 
 std::uint32_t flow_cache::hash(const flow_key& key) noexcept {

@@ -34,19 +34,23 @@ class flow_cache {
 
   [[nodiscard]] const flow_verdict* find(const flow_key& key, std::uint32_t hash, std::uint32_t generation) noexcept;
   void store(const flow_key& key, std::uint32_t hash, std::uint32_t generation, const flow_verdict& verdict) noexcept;
-  void prefetch(std::uint32_t hash) const noexcept { __builtin_prefetch(&entries_[(hash & mask_) * ways]); }
+  void prefetch(std::uint32_t hash) const noexcept {
+    const auto* first = &entries_[std::size_t{hash & mask_} * ways];
+    __builtin_prefetch(first);
+    __builtin_prefetch(&first->verdict);
+  }
 
   [[nodiscard]] static std::uint32_t hash(const flow_key& key) noexcept;  // CRC32C over the key; never 0
 
  private:
   flow_cache() = default;
   static constexpr unsigned ways = 4;
-  struct alignas(64) entry {
+  struct alignas(64) entry {  // what is compared in one cache line, what is taken from it in the next
     flow_key key;
-    flow_verdict verdict;
     std::uint32_t hash = 0;
     std::uint32_t generation = 0;
     std::uint32_t used = 0;
+    alignas(64) flow_verdict verdict;
   };
   std::unique_ptr<entry[]> entries_;
   std::uint32_t mask_ = 0;  // of sets
