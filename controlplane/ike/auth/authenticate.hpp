@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <string>
@@ -72,20 +73,34 @@ struct chain_input {
   std::chrono::system_clock::time_point now{};
 };
 
+struct issued_certificate {
+  bytes certificate, issuer;  // DER
+};
+
 struct verified_peer {
   std::string subject;                              // "CN=dc.example, O=Example"
   std::vector<std::string> path;                    // subjects, from the peer's up to the anchor
   std::chrono::system_clock::time_point not_after;  // the earliest of the path
   std::string revocation;                           // "not revoked (CRL of ...)", "nothing is known", ...
-  bool revocation_known = false;                    // and it is not revoked
   bytes certificate;                                // DER of the peer's own
-  bytes issuer;                                     // DER of who issued it; empty: it is an anchor itself
+  // Of the path, from the anchor down: of whose revocation nothing is known. Empty if that is not asked for.
+  std::vector<issued_certificate> not_known{};
   // Set when the clock was not trusted (before the programme was built) and dates were therefore not judged.
   bool dates_not_judged = false;
 };
 
+// A peer that is not believed, and what its certificates say of it all the same.
+struct refused_peer {
+  std::string reason;   // as an error's
+  std::string governs;  // the word of the tunnel that it is about: "remote.ca", "remote.id", "remote.revocation"
+  std::string subject{};
+  std::vector<std::string> path{};  // as far as it goes
+  std::chrono::system_clock::time_point not_after{};
+};
+using chain_verdict = std::expected<verified_peer, refused_peer>;
+
 // Path (RFC 5280 by OpenSSL), dates, revocation, key usage (RFC 4945 5.1.3), and that the claimed identity stands in
 // subject or subjectAltName (RFC 4945 3.1). Takes a millisecond: call it on the thread pool. No network.
-[[nodiscard]] result<verified_peer> verify_chain(const trust_anchors& anchors, const chain_input& input);
+[[nodiscard]] chain_verdict verify_chain(const trust_anchors& anchors, const chain_input& input);
 
 }  // namespace trunkgate::ike

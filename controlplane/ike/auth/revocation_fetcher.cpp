@@ -13,7 +13,9 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 
+#include "controlplane/ike/auth/clock_rule.hpp"
 #include "controlplane/ike/auth/ocsp_question.hpp"
+#include "controlplane/ike/auth/revocation.hpp"
 
 namespace trunkgate::ike {
 
@@ -92,6 +94,16 @@ awaitable<result<bytes>> ask(const ocsp_question& question, std::chrono::millise
   co_return std::move(parser.get().body());
 }
 
+// Does it say anything that verify_chain() will believe?
+bool is_of_use(byte_view certificate, byte_view issuer, byte_view response, time_point now) {
+  const auto subject = parse_certificate(certificate), above = parse_certificate(issuer);
+  if (!subject || !above) return false;
+  const revocation_question question{.certificate = subject.get(),
+                                     .issuer = above.get(),
+                                     .now = is_clock_set(now) ? std::optional(now) : std::nullopt};
+  return ask_ocsp(question, response).state != revocation_state::unknown;
+}
+
 }  // namespace
 
 // A coroutine keeps what it is given: by value, for the caller's may be gone when it goes on.
@@ -104,7 +116,8 @@ awaitable<result<bytes>> revocation_fetcher::fetch_ocsp(bytes certificate, bytes
     memory_.erase(known);
   }
   auto response = co_await ask(*question, limits_.patience, limits_.response_bytes);
-  if (response) remember(std::move(question->request), *response, now);
+  if (response && is_of_use(certificate, issuer, *response, now))
+    remember(std::move(question->request), *response, now);
   co_return response;
 }
 

@@ -13,9 +13,9 @@
 
 namespace trunkgate::ike {
 
-// Remembers responses as long as they say they are fresh, so that a tunnel that comes up again asks nobody. Not
-// thread-safe: its calls are made from one executor. What it fetches is judged by verify_chain() like any stapled
-// response
+// Remembers responses as long as they say they are fresh, so that a tunnel that comes up again asks nobody; one that
+// nobody would believe is not kept, or whoever can forge an answer once would have it stand for a day. Not thread-safe:
+// its calls are made from one executor. What it fetches is judged by verify_chain() like any stapled response
 // (`chain_input::ocsp_responses`): HTTP needs no trust. Ask only about a certificate whose path was found good, for who
 // made it names the machine that is asked.
 class revocation_fetcher {

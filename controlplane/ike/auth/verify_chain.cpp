@@ -18,7 +18,6 @@ using store_context_ptr = std::unique_ptr<X509_STORE_CTX, freed_by<X509_STORE_CT
 
 // More than honest peers send: each costs a signature to check.
 constexpr std::size_t certificates_limit = 10, revocation_limit = 10;
-constexpr std::string_view not_revoked = "not revoked";
 constexpr int depth_limit = 8, security_level = 2;  // 112 bits: RSA of 2,048, no SHA-1 in the path
 
 std::string called(X509* certificate, int depth) {
@@ -137,20 +136,24 @@ class revocation_check {
     ERR_clear_error();
   }
 
-  // Every certificate of the path but the anchor. The text is for verified_peer::revocation.
-  [[nodiscard]] result<std::string> judge(const STACK_OF(X509) * path, const std::optional<time_point>& now) const {
-    std::string told = "not asked for: the certificate itself is trusted";
+  // Every certificate of the path but the anchor. Fills `revocation` and `not_known` of `peer`.
+  [[nodiscard]] result<void> judge(const STACK_OF(X509) * path, const std::optional<time_point>& now,
+                                   verified_peer& peer) const {
+    peer.revocation = "not asked for: the certificate itself is trusted";
     for (int i = sk_X509_num(path) - 2; i >= 0; --i) {
-      X509* certificate = sk_X509_value(path, i);
-      const auto answer = ask({.certificate = certificate, .issuer = sk_X509_value(path, i + 1), .now = now});
+      X509 *certificate = sk_X509_value(path, i), *issuer = sk_X509_value(path, i + 1);
+      const auto answer = ask({.certificate = certificate, .issuer = issuer, .now = now});
       if (answer.state == revocation_state::revoked)
         return failure(called(certificate, i) + " was revoked " + answer.note);
       if (answer.state == revocation_state::unknown && input_.revocation == revocation_mode::strict)
         return failure("nothing is known of a revocation of " + called(certificate, i) + ": " + answer.note);
-      told = answer.state == revocation_state::good ? std::string(not_revoked) + " " + answer.note
-                                                    : "nothing is known: " + answer.note;
+      const bool is_known = answer.state == revocation_state::good;
+      peer.revocation = (is_known ? "not revoked " : "nothing is known: ") + answer.note;
+      if (!is_known)
+        peer.not_known.push_back(
+            {.certificate = encode_der(certificate, i2d_X509), .issuer = encode_der(issuer, i2d_X509)});
     }
-    return told;
+    return {};
   }
 
  private:
@@ -174,14 +177,13 @@ class revocation_check {
   std::vector<X509_CRL*> crls_;
 };
 
+// `path` may be one that did not reach an anchor.
 verified_peer describe(const STACK_OF(X509) * path, const chain_input& input) {
-  verified_peer peer{.subject = to_string(X509_get_subject_name(sk_X509_value(path, 0))),
+  verified_peer peer{.subject = subject_of(input.certificates.front()),
                      .path = {},
                      .not_after = time_point::max(),
-                     .revocation = {},
-                     .certificate = input.certificates.front(),
-                     .issuer = {}};
-  if (sk_X509_num(path) > 1) peer.issuer = encode_der(sk_X509_value(path, 1), i2d_X509);
+                     .revocation = "not asked for",
+                     .certificate = input.certificates.front()};
   for (int i = 0; i < sk_X509_num(path); ++i) {
     peer.path.push_back(to_string(X509_get_subject_name(sk_X509_value(path, i))));
     if (const auto until = to_time(X509_get0_notAfter(sk_X509_value(path, i))))
@@ -190,35 +192,44 @@ verified_peer describe(const STACK_OF(X509) * path, const chain_input& input) {
   return peer;
 }
 
+std::unexpected<refused_peer> refused(std::string reason) {
+  return std::unexpected(refused_peer{.reason = std::move(reason), .governs = "remote.ca"});
+}
+
+std::unexpected<refused_peer> refused(error why, std::string governs, verified_peer peer) {
+  return std::unexpected(refused_peer{.reason = std::move(why.reason),
+                                      .governs = std::move(governs),
+                                      .subject = std::move(peer.subject),
+                                      .path = std::move(peer.path),
+                                      .not_after = peer.not_after});
+}
+
 }  // namespace
 
-result<verified_peer> verify_chain(const trust_anchors& anchors, const chain_input& input) {
-  if (input.certificates.empty()) return failure("the peer sent no certificate");
+chain_verdict verify_chain(const trust_anchors& anchors, const chain_input& input) {
+  if (input.certificates.empty()) return refused("the peer sent no certificate");
   if (input.certificates.size() > certificates_limit)
-    return failure("the peer sent more than " + std::to_string(certificates_limit) + " certificates");
+    return refused("the peer sent more than " + std::to_string(certificates_limit) + " certificates");
   const x509_stack_ptr others(sk_X509_new_null());
   x509_ptr own = parse_certificate(input.certificates.front());
-  if (!own) return failure("the peer's certificate can't be read");
+  if (!own) return refused("the peer's certificate can't be read");
   for (const auto& der : std::span(input.certificates).subspan(1))
     if (auto other = parse_certificate(der)) sk_X509_push(others.get(), other.release());
 
   const auto now = is_clock_set(input.now) ? std::optional(input.now) : std::nullopt;
   const auto& trusted = chain_check::content(anchors);
   const store_context_ptr context(X509_STORE_CTX_new());
-  if (auto built = build_path(trusted, own.get(), others.get(), now, context.get()); !built)
-    return std::unexpected(built.error());
-  if (auto fit = check_purpose(own.get()); !fit) return std::unexpected(fit.error());
-  if (auto same = check_identity(input); !same) return std::unexpected(same.error());
-
+  const auto built = build_path(trusted, own.get(), others.get(), now, context.get());
   const auto* path = X509_STORE_CTX_get0_chain(context.get());
   auto peer = describe(path, input);
+  if (!built) return refused(built.error(), "remote.ca", std::move(peer));
+  if (auto fit = check_purpose(own.get()); !fit) return refused(fit.error(), "remote.ca", std::move(peer));
+  if (auto same = check_identity(input); !same) return refused(same.error(), "remote.id", std::move(peer));
+
   peer.dates_not_judged = !now;
-  peer.revocation = "not asked for";
   if (input.revocation == revocation_mode::off) return peer;
-  auto told = revocation_check(trusted, input).judge(path, now);
-  if (!told) return std::unexpected(told.error());
-  peer.revocation_known = told->starts_with(not_revoked);
-  peer.revocation = std::move(*told);
+  if (auto lives = revocation_check(trusted, input).judge(path, now, peer); !lives)
+    return refused(lives.error(), "remote.revocation", std::move(peer));
   return peer;
 }
 

@@ -33,9 +33,7 @@ asio::awaitable<std::expected<proof, failed_step>> prove_ourselves(ike_sa_pointe
   const auto own = own_identity(*sa);
   out.content.push_back(id_of{.initiator = true, .id = own});
   if (profile.ike().private_key) add_certificates(out.content, profile);
-  if (profile.anchors)
-    out.content.push_back(
-        certificate_request_payload{.encoding = cert_x509, .authorities = profile.anchors->authorities()});
+  add_certificate_requests(out.content, profile);
   if (profile.remote_id) out.content.push_back(id_of{.initiator = false, .id = *profile.remote_id});
 
   const auto& ppk = profile.ike().post_quantum_key;

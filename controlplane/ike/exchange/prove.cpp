@@ -2,6 +2,7 @@
 
 #include <openssl/crypto.h>
 
+#include "controlplane/ike/auth/certificate.hpp"
 #include "controlplane/ike/exchange/steps.hpp"
 #include "controlplane/ike/wire/message.hpp"
 
@@ -33,20 +34,24 @@ asio::awaitable<outcome> check_psk(ike_sa_pointer sa, const claimed_identity& cl
   co_return std::nullopt;
 }
 
-asio::awaitable<result<verified_peer>> verify(ike_sa_pointer sa, const chain_input& input,
-                                              const authentication_payload& auth, const bytes& octets) {
+asio::awaitable<chain_verdict> verify(ike_sa_pointer sa, const chain_input& input, const authentication_payload& auth,
+                                      const bytes& octets) {
   const auto& profile = *sa->profile;
-  co_return co_await compute(sa->outside, [&]() -> result<verified_peer> {
+  co_return co_await compute(sa->outside, [&]() -> chain_verdict {
     auto verified = verify_chain(*profile.anchors, input);
     if (!verified) return verified;
     if (auto good = verify_signature(verified->certificate, auth, octets, profile.legacy); !good)
-      return std::unexpected(good.error());
+      return std::unexpected(refused_peer{.reason = good.error().reason,
+                                          .governs = "remote.ca",
+                                          .subject = std::move(verified->subject),
+                                          .path = std::move(verified->path),
+                                          .not_after = verified->not_after});
     return verified;
   });
 }
 
-// Adds what an OCSP responder says to `input`, if nothing else is known of the peer's certificate. Only who proved that
-// the certificate is its own makes us ask: it names the machine that is asked.
+// Adds what OCSP responders say to `input`, about each certificate of the peer's path of which nothing else is known.
+// Only who proved that the certificate is its own makes us ask: it names the machines that are asked.
 asio::awaitable<void> ask_for_revocation(ike_sa_pointer sa, chain_input& input, const authentication_payload& auth,
                                          const bytes& octets) {
   auto* fetcher = sa->outside.revocation();
@@ -54,12 +59,28 @@ asio::awaitable<void> ask_for_revocation(ike_sa_pointer sa, chain_input& input, 
   auto lenient = input;
   lenient.revocation = revocation_mode::soft;
   const auto proved = co_await verify(sa, lenient, auth, octets);
-  if (!proved || proved->revocation_known || proved->issuer.empty()) co_return;
-  auto said = co_await fetcher->fetch_ocsp(proved->certificate, proved->issuer, input.now);
-  if (said)
-    input.ocsp_responses.push_back(std::move(*said));
+  if (!proved) co_return;
+  for (const auto& one : proved->not_known) {
+    auto said = co_await fetcher->fetch_ocsp(one.certificate, one.issuer, input.now);
+    if (said)
+      input.ocsp_responses.push_back(std::move(*said));
+    else
+      sa->record.notes.push_back("no OCSP answer about " + subject_of(one.certificate) + ": " + said.error().reason);
+  }
+}
+
+// What the peer's certificates say stands in the record, whether they are believed or not.
+void write_down(negotiation_record& record, const chain_verdict& verdict) {
+  const auto take = [&record](const auto& peer) {
+    record.peer_subject = peer.subject;
+    record.certificate_path = peer.path;
+    record.certificate_not_after = peer.not_after;
+  };
+  if (verdict)
+    take(*verdict);
   else
-    sa->record.notes.push_back("no OCSP answer about the peer's certificate: " + said.error().reason);
+    take(verdict.error());
+  if (verdict) record.revocation = verdict->revocation;
 }
 
 asio::awaitable<outcome> check_certificate(ike_sa_pointer sa, const claimed_identity& claimed, const bytes& octets) {
@@ -76,13 +97,12 @@ asio::awaitable<outcome> check_certificate(ike_sa_pointer sa, const claimed_iden
                     .now = sa->outside.wall_time()};
   co_await ask_for_revocation(sa, input, claimed.auth, octets);
   auto both = co_await verify(sa, input, claimed.auth, octets);
+  write_down(sa->record, both);
   if (!both)
-    co_return failed(trouble::peer_not_authentic, both.error().reason, "remote.ca", notify::authentication_failed);
+    co_return failed(trouble::peer_not_authentic, both.error().reason, both.error().governs,
+                     notify::authentication_failed);
+  both->not_known = {};  // asked about; nobody needs them any more
   sa->peer = std::make_shared<verified_peer>(std::move(*both));
-  sa->record.peer_subject = sa->peer->subject;
-  sa->record.revocation = sa->peer->revocation;
-  sa->record.certificate_path = sa->peer->path;
-  sa->record.certificate_not_after = sa->peer->not_after;
   if (sa->peer->dates_not_judged)
     sa->record.notes.emplace_back("the clock of this machine is not set: no certificate's dates were judged");
   co_return std::nullopt;
@@ -161,6 +181,14 @@ id_payload own_identity(const ike_sa& sa) {
 
 void add_certificates(payloads& to, const tunnel_profile& profile) {
   for (const auto& one : profile.certificates) to.push_back(certificate_payload{.encoding = cert_x509, .data = one});
+}
+
+void add_certificate_requests(payloads& to, const tunnel_profile& profile) {
+  if (!profile.anchors) return;
+  to.push_back(certificate_request_payload{.encoding = cert_x509, .authorities = profile.anchors->authorities()});
+  // RFC 4806 3.1: no responder by name: the CA, and whom it certified for it, are the ones that are believed.
+  if (profile.ike().revocation != revocation_check::off)
+    to.push_back(certificate_request_payload{.encoding = cert_ocsp, .authorities = {}});
 }
 
 asio::awaitable<result<ike_keys>> mixed_with_ppk(ike_sa_pointer sa) {

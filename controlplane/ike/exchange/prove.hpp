@@ -25,6 +25,8 @@ struct claimed_identity {
 // The ID that we say: of the configuration, the certificate, or the address.
 [[nodiscard]] id_payload own_identity(const ike_sa& sa);
 void add_certificates(payloads& to, const tunnel_profile& profile);
+// For the peer's certificate, and for an OCSP response about it.
+void add_certificate_requests(payloads& to, const tunnel_profile& profile);
 
 // RFC 8784: with the pre-shared key mixed in; fails if the key process has none.
 [[nodiscard]] asio::awaitable<result<ike_keys>> mixed_with_ppk(ike_sa_pointer sa);

@@ -8,6 +8,7 @@
 
 #include "controlplane/ike/exchange/exchanges.hpp"
 #include "controlplane/ike/exchange/nat_detection.hpp"
+#include "controlplane/ike/exchange/prove.hpp"
 #include "controlplane/ike/exchange/steps.hpp"
 
 namespace trunkgate::ike {
@@ -310,9 +311,7 @@ ike_sa_pointer answer_sa_init(environment& outside, ike_owner& owner, const init
                key_exchange_payload{.method = method, .data = std::move(answer->public_value)},
                nonce_payload{.data = sa->opening->own_nonce}};
   add_nat_detection(out, request.head.initiator_spi, own_spi, request.path, sa->profile->ike().force_encapsulation);
-  if (sa->profile->anchors)
-    out.push_back(
-        certificate_request_payload{.encoding = cert_x509, .authorities = sa->profile->anchors->authorities()});
+  add_certificate_requests(out, *sa->profile);
   add_capabilities(out, *sa, sa->profile->ike().proposals);
   out.push_back(note(notify::childless_ikev2_supported));
   const header head{.initiator_spi = request.head.initiator_spi,

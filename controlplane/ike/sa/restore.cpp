@@ -265,8 +265,7 @@ result<ike_sa_pointer> restore_ike_sa(environment& outside, ike_owner& owner, co
                                                              .path = from.certificate_path,
                                                              .not_after = from.certificate_not_after,
                                                              .revocation = from.revocation,
-                                                             .certificate = {},
-                                                             .issuer = {}});
+                                                             .certificate = {}});
   sa->lowest_nonce = std::move(from.lowest_nonce);
   if (auto used = sa->use_keys(std::move(from.keys)); !used) return std::unexpected(used.error());
   if (from.fragments) sa->messages->allow_fragments();

@@ -12,8 +12,8 @@ using namespace test;
 
 class chain : public testing::Test {
  protected:
-  [[nodiscard]] result<verified_peer> verify(const identity& peer, const std::string& claimed = "b.example",
-                                             const std::vector<const identity*>& more = {}) {
+  [[nodiscard]] chain_verdict verify(const identity& peer, const std::string& claimed = "b.example",
+                                     const std::vector<const identity*>& more = {}) {
     input.certificates = {peer.der()};
     for (const auto* one : more) input.certificates.push_back(one->der());
     input.claimed = parse_identity(claimed).value();
@@ -50,6 +50,27 @@ TEST_F(chain, over_intermediates_is_taken_in_any_order) {
   EXPECT_EQ(done->path.size(), 4u);
   EXPECT_EQ(refusal(peer, "b.example", {&first}),
             "no CA of ours issued the peer's certificate O=Example, CN=peer: its issuer is O=Example, CN=second");
+}
+
+// Whom nobody believes is described as far as its certificates go, and what it is about is named.
+TEST_F(chain, of_a_refused_peer_is_told) {
+  auto refused = verify(make_peer("b.example", make_ca("stranger")));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().governs, "remote.ca");
+  EXPECT_EQ(refused.error().subject, "O=Example, CN=peer");
+  EXPECT_EQ(refused.error().path, (std::vector<std::string>{"O=Example, CN=peer"}));
+  const auto middle = make_ca("middle", &root);
+  const auto peer = make_peer("b.example", middle);
+  refused = verify(peer, "c.example", {&middle});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().governs, "remote.id");
+  EXPECT_EQ(refused.error().path,
+            (std::vector<std::string>{"O=Example, CN=peer", "O=Example, CN=middle", "O=Example, CN=root"}));
+  input.revocation = revocation_mode::strict;
+  refused = verify(peer, "b.example", {&middle});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().governs, "remote.revocation");
+  EXPECT_EQ(refused.error().not_after, std::chrono::floor<std::chrono::seconds>(today()) + days(365));
 }
 
 TEST_F(chain, not_after_is_the_earliest_of_the_path) {

@@ -129,6 +129,21 @@ TEST_F(fetcher, does_not_remember_what_is_of_no_use) {
   EXPECT_EQ(there.asked(), 2);
 }
 
+// Whoever can forge an answer once must not have it stand until its nextUpdate.
+TEST_F(fetcher, does_not_remember_a_strangers_answer) {
+  identity peer;
+  const auto stranger = make_ca("stranger");
+  bool is_honest = false;
+  const responder there([&](const auto&) { return http_text(make_ocsp(peer, root, is_honest ? root : stranger)); });
+  peer = peer_of(there.url());
+  EXPECT_TRUE(fetch(peer)) << "it is verify_chain() that says what is wrong with it";
+  is_honest = true;
+  EXPECT_TRUE(fetch(peer));
+  EXPECT_EQ(there.asked(), 2);
+  EXPECT_TRUE(fetch(peer));
+  EXPECT_EQ(there.asked(), 2);
+}
+
 TEST_F(fetcher, gives_up_with_a_reason) {
   const auto refusal = [this](const std::string& answer) {
     const responder there([&answer](const auto&) { return answer; });

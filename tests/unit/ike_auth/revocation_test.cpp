@@ -63,6 +63,30 @@ TEST_F(revocation, of_an_intermediate_is_refused) {
   EXPECT_TRUE(verify_chain(*anchors({}), input));
 }
 
+TEST_F(revocation, what_is_not_known_of_a_path_is_listed) {
+  const auto middle = make_ca("middle", &root);
+  peer = make_peer("b.example", middle);
+  input.certificates = {peer.der(), middle.der()};
+  input.claimed = parse_identity("b.example").value();
+  input.revocation = revocation_mode::soft;
+  const auto anchors = trust_anchors::load({folder.write("ca.pem", root.pem())}, {}).value();
+  auto done = verify_chain(*anchors, input);
+  ASSERT_TRUE(done);
+  ASSERT_EQ(done->not_known.size(), 2u);
+  EXPECT_EQ(done->not_known[0].certificate, middle.der());
+  EXPECT_EQ(done->not_known[0].issuer, root.der());
+  EXPECT_EQ(done->not_known[1].certificate, peer.der());
+  EXPECT_EQ(done->not_known[1].issuer, middle.der());
+  input.ocsp_responses = {make_ocsp(middle, root, root), make_ocsp(peer, middle, middle)};
+  input.revocation = revocation_mode::strict;
+  done = verify_chain(*anchors, input);
+  ASSERT_TRUE(done) << done.error().reason;
+  EXPECT_TRUE(done->not_known.empty());
+  input.revocation = revocation_mode::off;
+  input.ocsp_responses.clear();
+  EXPECT_TRUE(verify_chain(*anchors, input)->not_known.empty()) << "nobody asks";
+}
+
 TEST_F(revocation, that_is_not_known_is_told_or_refused) {
   EXPECT_EQ(judge(),
             "nothing is known of a revocation of the peer's certificate O=Example, CN=peer: there is no CRL of "

@@ -14,10 +14,10 @@ std::string folder() { return TRUNKGATE_SOURCE_DIR "/tests/vectors/certificates/
 
 class strongswan : public testing::TestWithParam<const char*> {
  protected:
-  [[nodiscard]] result<verified_peer> verify(const std::string& who, const std::string& claimed) const {
+  [[nodiscard]] chain_verdict verify(const std::string& who, const std::string& claimed) const {
     const auto prefix = folder() + GetParam() + "-";
     const auto anchors = trust_anchors::load({prefix + "ca.pem"}, {prefix + "crl.pem"});
-    if (!anchors) return std::unexpected(anchors.error());
+    if (!anchors) return std::unexpected(refused_peer{.reason = anchors.error().reason, .governs = {}});
     return verify_chain(**anchors, {.certificates = load_certificates(prefix + who + ".pem").value(),
                                     .claimed = parse_identity(claimed).value(),
                                     .revocation = revocation_mode::strict,

@@ -105,6 +105,7 @@ struct refused {
   bool expired;
   bool revoke;
   const char* expected;  // in the right's words
+  const char* governs;
 };
 class Refused : public ::testing::TestWithParam<refused> {};
 
@@ -127,13 +128,17 @@ TEST_P(Refused, IsExplainedToBothSides) {
   EXPECT_EQ(w.left.failure_of_t().what, trouble::peer_refused_us);
   EXPECT_EQ(w.left.failure_of_t().notify, notify::authentication_failed);
   EXPECT_EQ(w.right.failure_of_t().what, trouble::peer_not_authentic);
-  EXPECT_EQ(w.right.failure_of_t().path, "remote.ca");
+  EXPECT_EQ(w.right.failure_of_t().path, how.governs);
   EXPECT_TRUE(w.right.failure_of_t().text.contains(how.expected)) << w.right.failure_of_t().text;
+  const auto& record = *w.right.t().last_failure();
+  EXPECT_EQ(record.peer_subject, "O=Example, CN=left.example");
+  EXPECT_EQ(record.certificate_path, (std::vector<std::string>{"O=Example, CN=left.example", "O=Example, CN=ca"}));
+  EXPECT_EQ(record.certificate_not_after < w.wall, how.expired);
   EXPECT_TRUE(w.left.sas.sas.empty() && w.right.sas.sas.empty());
 }
 INSTANTIATE_TEST_SUITE_P(Certificates, Refused,
-                         ::testing::Values(refused{"expired", true, false, "expired"},
-                                           refused{"revoked", false, true, "revoked"}),
+                         ::testing::Values(refused{"expired", true, false, "expired", "remote.ca"},
+                                           refused{"revoked", false, true, "revoked", "remote.revocation"}),
                          [](const auto& one) { return std::string(one.param.what); });
 
 //  IKE_AUTH                                  -->
