@@ -1,5 +1,7 @@
 """What several of the tests share: who starts, both sides' certificates, and what an explanation says."""
 
+import os
+
 import pytest
 
 from harness.ike_tunnel import A_ID, B_ID
@@ -44,4 +46,22 @@ def assert_explained(gateway, tunnel, *words):
     assert not missing, f"nothing of {missing} in the explanation: {record}"
     told = gateway.do("explain", tunnel.name, check=False).stdout
     assert tunnel.name in told
+    return record
+
+
+def assert_refusal(gateway, tunnel, governs, subjects):
+    """`trunkgate explain` says of the last attempt whose certificates were not believed, and which word of the configuration
+    that is about, in JSON and in its text; the record of it. `subjects`: of the path, from the peer's own up."""
+    record = gateway.explain(tunnel.name)["last_failure"]
+    failure = record["failure"]
+    path = f"tunnels.{tunnel.name}.{governs}"
+    assert (failure["trouble"], failure["notify"], failure["path"]) == ("peer_not_authentic", "AUTHENTICATION_FAILED", path)
+    assert record["certificate_path"] == subjects and record["peer_subject"] == subjects[0]
+    with open(failure["file"]) as f:
+        line = f.read().splitlines()[failure["line"] - 1]
+    assert line.strip().startswith(governs.rpartition(".")[2] + ":"), line
+    told = gateway.do("explain", tunnel.name, check=False).stdout
+    place = f"{os.path.basename(failure['file'])}:{failure['line']}  {path}"
+    for part in (failure["text"], "the peer's certificate: " + " < ".join(subjects), place):
+        assert part in told, f"{part!r} is not in\n{told}"
     return record

@@ -7,7 +7,7 @@ import os
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 KEYS = {
     "rsa2048": lambda: rsa.generate_private_key(65537, 2048),
@@ -19,6 +19,8 @@ KEYS = {
     "ed25519": ed25519.Ed25519PrivateKey.generate,
     "ed448": ed448.Ed448PrivateKey.generate,
 }
+FOR_TLS = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+FOR_OCSP = (ExtendedKeyUsageOID.OCSP_SIGNING,)  # of a responder that its authority certified (RFC 6960 4.2.2.2)
 _hash_of_curve = {256: hashes.SHA256, 384: hashes.SHA384, 521: hashes.SHA512}
 
 
@@ -36,6 +38,15 @@ def _name(common_name):
 
 def _now():
     return datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+
+
+def subject_text(certificate):
+    """As the gateway writes it: "O=..., CN=..."."""
+    return ", ".join(attribute.rfc4514_string() for attribute in certificate.subject)
+
+
+def _pem(key):
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
 @dataclasses.dataclass
@@ -62,8 +73,7 @@ class Credential:
         return b"".join(c.public_bytes(serialization.Encoding.PEM) for c in (self.certificate, *self.intermediates))
 
     def key_pem(self):
-        return self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-                                      serialization.NoEncryption())
+        return _pem(self.key)
 
     def write(self, directory):
         """NAME.pem (the chain) and NAME.key; their paths."""
@@ -77,14 +87,14 @@ class Credential:
 
 
 class Authority:
-    """A certification authority; with an issuer, an intermediate one."""
+    """A certification authority; with an issuer, an intermediate one. `ocsp`: the URL of who answers for this certificate."""
 
-    def __init__(self, name, key="ecdsa256", issuer=None, days=3650):
+    def __init__(self, name, key="ecdsa256", issuer=None, days=3650, ocsp=None):
         self.name, self.issuer = name, issuer
         self.key = KEYS[key]()
         self.serials = 1
         above = issuer or self
-        builder = self._builder(_name(name), self.key.public_key(), above, -1, days)
+        builder = self._builder(_name(name), self.key.public_key(), above, -1, days, ocsp)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         builder = builder.add_extension(self._usage(key_cert_sign=True, crl_sign=True), critical=True)
         self.certificate = builder.sign(above.key, _hash_for(above.key))
@@ -95,13 +105,17 @@ class Authority:
                  "key_cert_sign", "crl_sign", "encipher_only", "decipher_only")
         return x509.KeyUsage(**{word: given.get(word, False) for word in words})
 
-    def _builder(self, subject, public_key, above, first_day, last_day):
+    @staticmethod
+    def _builder(subject, public_key, above, first_day, last_day, ocsp):
         now = _now()
         builder = x509.CertificateBuilder(
             subject_name=subject, issuer_name=_name(above.name), public_key=public_key,
             serial_number=x509.random_serial_number(), not_valid_before=now + datetime.timedelta(days=first_day),
             not_valid_after=now + datetime.timedelta(days=last_day))
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        if ocsp:
+            access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(ocsp))
+            builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
         return builder.add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(above.key.public_key()), critical=False)
 
@@ -110,22 +124,29 @@ class Authority:
         """From this authority upwards, without the root, which the peer has."""
         return [self.certificate, *self.issuer.intermediates] if self.issuer else []
 
-    def issue(self, name, key="ecdsa256", names=None, days=(-1, 365), file_name=None, common_name=None):
+    @property
+    def serial(self):
+        return self.certificate.serial_number
+
+    def issue(self, name, key="ecdsa256", names=None, days=(-1, 365), file_name=None, common_name=None, ocsp=None,
+              purposes=FOR_TLS):
         """An end entity for the DNS names `names` (default: its own); `days`: validity counted from today, and
-        (-10, -1) is an expired one."""
+        (-10, -1) is an expired one. `ocsp`: the URL of its responder."""
         private = KEYS[key]()
         names = [name] if names is None else names
-        builder = self._builder(_name(common_name or name), private.public_key(), self, *days)
+        builder = self._builder(_name(common_name or name), private.public_key(), self, *days, ocsp)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(self._usage(digital_signature=True), critical=True)
-        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH,
-                                                               ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
         return Credential(file_name or name, private, builder.sign(self.key, _hash_for(self.key)), self.intermediates)
 
     def pem(self):
         return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    def key_pem(self):
+        return _pem(self.key)
 
     def crl(self, revoked=(), days=(-1, 30)):
         """A revocation list with these credentials in it, as PEM."""
