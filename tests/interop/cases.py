@@ -4,8 +4,10 @@ import os
 
 import pytest
 
+from harness import pki
 from harness.ike_tunnel import A_ID, B_ID
-from harness.strongswan import Party
+from harness.netns import wait_until
+from harness.strongswan import NegotiationFailed, Party
 
 STARTERS = pytest.mark.parametrize("starter", ["gateway", "peer"])
 
@@ -49,19 +51,38 @@ def assert_explained(gateway, tunnel, *words):
     return record
 
 
-def assert_refusal(gateway, tunnel, governs, subjects):
-    """`trunkgate explain` says of the last attempt whose certificates were not believed, and which word of the configuration
-    that is about, in JSON and in its text; the record of it. `subjects`: of the path, from the peer's own up."""
-    record = gateway.explain(tunnel.name)["last_failure"]
-    failure = record["failure"]
-    path = f"tunnels.{tunnel.name}.{governs}"
-    assert (failure["trouble"], failure["notify"], failure["path"]) == ("peer_not_authentic", "AUTHENTICATION_FAILED", path)
-    assert record["certificate_path"] == subjects and record["peer_subject"] == subjects[0]
+def be_refused(interop, starter, tunnel, connection):
+    """The gateway does not believe the peer: in IKE_AUTH, or in an exchange of its own if it was the one that asked (RFC 7296
+    2.21.2). Nothing is up then."""
+    interop.forget()
+    interop.load_peer(connection)
+    tunnel.start = {"gateway": "always", "peer": "answer"}[starter]
+    mark = interop.peer.mark()
+    interop.put(tunnel)
+    if starter == "peer":
+        with pytest.raises(NegotiationFailed):
+            interop.peer.initiate()
+    said = {"gateway": "INFORMATIONAL request", "peer": "IKE_AUTH response"}[starter]
+    interop.peer.wait_log(rf"parsed {said} \d+ \[.*N\(AUTH_FAILED\)", mark)
+    assert interop.gateway.tunnels()[tunnel.name]["state"] != "up" and not interop.peer.children()
+
+
+def assert_refusal(gateway, tunnel, governs, *certificates, trouble="peer_not_authentic"):
+    """`trunkgate explain` says of the last attempt which certificates were not believed, and which word of the configuration
+    that is about, in JSON and in its text; the record of it. `certificates`: of the path, from the peer's own up, as far as
+    it goes; none: nobody looked at them."""
+    record = wait_until(lambda: gateway.explain(tunnel.name)["last_failure"], "the refusal is explained")
+    failure, path = record["failure"], f"tunnels.{tunnel.name}.{governs}"
+    subjects = [pki.subject_text(one) for one in certificates]
+    assert (failure["trouble"], failure["notify"], failure["path"]) == (trouble, "AUTHENTICATION_FAILED", path)
+    assert record["certificate_path"] == subjects and record["peer_subject"] == (subjects or [""])[0]
+    ends = [one.not_valid_after_utc.timestamp() * 10**9 for one in certificates]
+    assert record["certificate_not_after_unix_ns"] == min(ends, default=None)
     with open(failure["file"]) as f:
         line = f.read().splitlines()[failure["line"] - 1]
     assert line.strip().startswith(governs.rpartition(".")[2] + ":"), line
     told = gateway.do("explain", tunnel.name, check=False).stdout
     place = f"{os.path.basename(failure['file'])}:{failure['line']}  {path}"
-    for part in (failure["text"], "the peer's certificate: " + " < ".join(subjects), place):
+    for part in (failure["text"], *(["the peer's certificate: " + " < ".join(subjects)] if subjects else []), place):
         assert part in told, f"{part!r} is not in\n{told}"
     return record

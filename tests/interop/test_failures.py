@@ -13,7 +13,7 @@ from harness.interop import Interop
 from harness.netns import wait_until
 from harness.strongswan import Child, NegotiationFailed, Psk
 
-from cases import STARTERS, assert_explained, certified, says
+from cases import STARTERS, assert_explained, assert_refusal, be_refused, certified, says
 
 
 @dataclasses.dataclass
@@ -130,6 +130,63 @@ def test_failure(interop, starter, case):
     assert traffic.ping("site-a", Interop.B4, count=3, check=False, deadline=1)[1] == 0
     capture.stop()
     assert_only_esp(capture, 0)
+
+
+# ---- what is wrong with a certificate, whose, and which line of the configuration it is about ----
+
+@STARTERS
+@pytest.mark.parametrize("expired", ["peer", "intermediate"])
+def test_expired_certificate_is_told(interop, starter, expired):
+    root = pki.Authority("root CA")
+    middle = pki.Authority("middle CA", issuer=root, days=-0.5 if expired == "intermediate" else 3650)
+    peer = middle.issue(B_ID, days=(-10, -1) if expired == "peer" else (-10, 30))
+    ours, theirs = certified(middle, a=root.issue(A_ID), b=peer)
+    tunnel = interop.tunnel(**ours)
+    be_refused(interop, starter, tunnel, interop.connection(options={"send_cert": "always"}, **theirs))
+    record = assert_refusal(interop.gateway, tunnel, "remote.ca", peer.certificate, middle.certificate, root.certificate)
+    bad, what = {"peer": (peer, "the peer's certificate"), "intermediate": (middle, "the CA certificate")}[expired]
+    assert record["failure"]["text"] == (f"{what} {pki.subject_text(bad.certificate)} expired on "
+                                         f"{bad.certificate.not_valid_after_utc:%Y-%m-%d}")
+
+
+@STARTERS
+def test_authority_that_nobody_knows_is_told(interop, starter):
+    """The path goes as far as what the peer has sent."""
+    stranger = pki.Authority("their middle CA", issuer=pki.Authority("their CA"))
+    ours, _ = certified(authority := pki.Authority("our CA"))
+    _, theirs = certified(stranger)
+    theirs["remote"] = dataclasses.replace(theirs["remote"], authorities=[authority])
+    tunnel = interop.tunnel(**ours)
+    be_refused(interop, starter, tunnel, interop.connection(options={"send_cert": "always"}, **theirs))
+    record = assert_refusal(interop.gateway, tunnel, "remote.ca", theirs["local"].credential.certificate, stranger.certificate)
+    assert record["failure"]["text"].endswith("its issuer is O=Trunkgate tests, CN=their CA")
+
+
+def with_another_name(interop, says):
+    """A peer whose authority is ours, but whose certificate does not prove the name that is expected; `says` its own."""
+    authority = pki.Authority("CA")
+    peer = authority.issue("other.example", common_name="gateway b")
+    ours, theirs = certified(authority, b=peer)
+    theirs["local"].id = says
+    return authority, peer, interop.tunnel(**ours), interop.connection(**theirs)
+
+
+def test_name_that_the_certificate_does_not_prove_is_told(interop):
+    """strongSwan without a name of its own takes the one that it is asked for."""
+    authority, peer, tunnel, connection = with_another_name(interop, "%any")
+    be_refused(interop, "gateway", tunnel, connection)
+    record = assert_refusal(interop.gateway, tunnel, "remote.id", peer.certificate, authority.certificate)
+    assert record["failure"]["text"] == (f"the peer says it is {B_ID}, its certificate proves other.example and "
+                                         "O=Trunkgate tests, CN=gateway b")
+
+
+def test_name_that_no_tunnel_is_for_is_told(interop):
+    """The peer begins: its name says which tunnel it is for, before its certificate is looked at. None is."""
+    _, _, tunnel, connection = with_another_name(interop, "other.example")
+    be_refused(interop, "peer", tunnel, connection)
+    record = assert_refusal(interop.gateway, tunnel, "remote.id", trouble="unknown_peer")
+    assert record["failure"]["text"].startswith("the peer says it is other.example and looks for ")
+    assert B_ID in record["failure"]["text"]
 
 
 @STARTERS

@@ -6,11 +6,10 @@ import pytest
 
 from harness import pki
 from harness.ike_tunnel import A_ID, B_ID
-from harness.netns import wait_until
 from harness.ocsp import Responder
-from harness.strongswan import PLUGINS, NegotiationFailed
+from harness.strongswan import PLUGINS
 
-from cases import STARTERS, assert_refusal, certified
+from cases import STARTERS, assert_refusal, be_refused, certified
 
 PLACE, PORT, PORT_OF_ROOT = "203.0.113.1", 2560, 2561
 URL, URL_OF_ROOT = f"http://{PLACE}:{PORT}", f"http://{PLACE}:{PORT_OF_ROOT}"
@@ -53,23 +52,10 @@ class Site:
         return self.interop.gateway.explain(self.tunnel.name)["current"]
 
     def be_refused(self, starter):
-        """In IKE_AUTH, or in an exchange of its own if the gateway was the one that asked (RFC 7296 2.21.2)."""
-        interop, tunnel = self.interop, self.tunnel
-        interop.forget()
-        interop.load_peer(self.connection)
-        tunnel.start = {"gateway": "always", "peer": "answer"}[starter]
-        mark = interop.peer.mark()
-        interop.put(tunnel)
-        if starter == "peer":
-            with pytest.raises(NegotiationFailed):
-                interop.peer.initiate()
-        said = {"gateway": "INFORMATIONAL request", "peer": "IKE_AUTH response"}[starter]
-        interop.peer.wait_log(rf"parsed {said} \d+ \[.*N\(AUTH_FAILED\)", mark)
-        wait_until(lambda: interop.gateway.explain(tunnel.name)["last_failure"], "the refusal is explained")
-        assert interop.gateway.tunnels()[tunnel.name]["state"] != "up" and not interop.peer.children()
-        path = [self.peer.certificate, *(above.certificate for above in (self.authority, self.root))]
-        subjects = dict.fromkeys(pki.subject_text(one) for one in path)  # the authority may be the root
-        return assert_refusal(interop.gateway, tunnel, "remote.revocation", list(subjects))
+        be_refused(self.interop, starter, self.tunnel, self.connection)
+        above = [self.root] if self.authority is self.root else [self.authority, self.root]
+        return assert_refusal(self.interop.gateway, self.tunnel, "remote.revocation", self.peer.certificate,
+                              *(one.certificate for one in above))
 
     def __enter__(self):
         return self
@@ -98,7 +84,7 @@ def test_revoked(interop, starter, word):
         site.answers(revoked=[site.peer])
         failure = site.be_refused(starter)["failure"]
         day = f"{site.peer.certificate.not_valid_before_utc:%Y-%m-%d}"
-        assert failure["text"] == (f"the peer's certificate O=Trunkgate tests, CN={B_ID} was revoked on {day} (OCSP)")
+        assert failure["text"] == f"the peer's certificate O=Trunkgate tests, CN={B_ID} was revoked on {day} (OCSP)"
 
 
 def test_every_certificate_of_the_path_is_asked_about(interop):
