@@ -3,7 +3,7 @@
 import pytest
 
 from harness import pki
-from harness.ike_tunnel import A_ID
+from harness.ike_tunnel import A_ID, B_ID
 
 from cases import STARTERS, certified
 
@@ -63,4 +63,15 @@ def test_identity_is_the_subject(interop, starter):
     theirs["remote"] = Party("pubkey", subject, authorities=[authority])
     interop.bring_up(starter, interop.tunnel(local_id=subject, **ours), interop.connection(**theirs))
     assert interop.peer.ike_sas()[0]["remote-id"] == subject
+    interop.check_traffic()
+
+
+@STARTERS
+def test_identity_beside_the_one_that_the_peer_says(interop, starter):
+    """A peer without a name of its own calls itself by its certificate's subject; we look for an alternative name of it."""
+    ours, theirs = certified(pki.Authority("CA"))
+    theirs["local"].id = "%any"
+    interop.bring_up(starter, interop.tunnel(**ours), interop.connection(**theirs))
+    says = {"gateway": B_ID, "peer": f"O=Trunkgate tests, CN={B_ID}"}[starter]  # asked for a name, it takes that one
+    assert interop.gateway.explain(interop.gateway.show("tunnels")[0]["tunnel"])["current"]["peer_id"] == says
     interop.check_traffic()

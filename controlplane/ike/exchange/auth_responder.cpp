@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <ranges>
 
+#include "controlplane/ike/auth/certificate.hpp"
 #include "controlplane/ike/exchange/child.hpp"
 #include "controlplane/ike/exchange/exchanges.hpp"
 #include "controlplane/ike/exchange/prove.hpp"
@@ -11,22 +12,32 @@ namespace trunkgate::ike {
 
 namespace {
 
+enum class chosen_by : std::uint8_t { name, address, certificate };
+
 // Which tunnel is it? By address several may come into question; the identities decide (RFC 7296 2.15, 3.5).
 profile_pointer choose_tunnel(const std::vector<profile_pointer>& candidates, const ike_sa& sa,
-                              const id_payload& claimed, const id_payload* wanted) {
-  const auto fits = [&](const profile_pointer& one, bool by_name) {
+                              const claimed_identity& claimed, const id_payload* wanted) {
+  std::vector<id_payload> certified;
+  if (!claimed.certificates.empty()) certified = identities_of(claimed.certificates.front());
+  const auto is_said = [&](const tunnel_profile& one, chosen_by how) {
+    if (!one.remote_id) return how == chosen_by::address;
+    if (*one.remote_id == claimed.id) return how != chosen_by::certificate;
+    return how == chosen_by::certificate && one.anchors &&
+           std::ranges::any_of(certified, [&](const auto& id) { return same_identity(*one.remote_id, id); });
+  };
+  const auto fits = [&](const profile_pointer& one, chosen_by how) {
     if (wanted != nullptr && !one->local_id.data.empty() && one->local_id != *wanted) return false;
-    if (one->remote_id ? *one->remote_id != claimed : by_name) return false;
+    if (!is_said(*one, how)) return false;
     return choose(one->ike().proposals,
                   {.proposals =
                        {{.number = 1, .protocol = protocol_id::ike, .spi = {}, .transforms = sa.chosen.transforms}}},
                   protocol_id::ike, key_exchanges::kept)
         .has_value();
   };
-  for (const bool by_name : {true, false})
+  // The certificate last: it may prove more names than the one that its owner says. check_peer() judges it.
+  for (const auto how : {chosen_by::name, chosen_by::address, chosen_by::certificate})
     for (const auto& one : candidates)
-      if (fits(one, by_name)) return one;
-  // A certificate may prove more names than the one that is claimed; then the check says what is wrong.
+      if (fits(one, how)) return one;
   return nullptr;
 }
 
@@ -77,7 +88,7 @@ asio::awaitable<outcome> check_initiator(ike_sa_pointer sa, const incoming& requ
     co_return failed(trouble::protocol_error, "the peer's IKE_AUTH lacks ID or AUTH", {}, notify::invalid_syntax);
   const auto* wanted = find_id(request.content, false);
   sa->record.peer_id = to_string(claimed->id);
-  auto chosen = choose_tunnel(sa->owner->candidates(request.path), *sa, claimed->id, wanted);
+  auto chosen = choose_tunnel(sa->owner->candidates(request.path), *sa, *claimed, wanted);
   if (!chosen)
     co_return failed(trouble::unknown_peer,
                      "the peer says it is " + to_string(claimed->id) +

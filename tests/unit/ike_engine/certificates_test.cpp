@@ -80,6 +80,21 @@ TEST(Certificates, TheInitiatorByCertificateTheResponderByKey) {
   }
 }
 
+// strongSwan calls itself by its subject unless it is told otherwise; what we look for stands beside it.
+TEST(Certificates, AnotherNameThanTheOneThatIsSaidCounts) {
+  world w;
+  pki ca(w);
+  ca.issue("left.example", "ED25519");
+  ca.issue("right.example", "ED25519");
+  w.begin([&](auto& a, auto& b) {
+    by_certificate(a, b, "left.example");
+    by_certificate(b, a, "right.example");
+    a.ike->local_id = "O=Example, CN=left.example";
+  });
+  ASSERT_TRUE(w.run([&] { return w.up(); }, 5s)) << w.left.failure_of_t().text << w.right.failure_of_t().text;
+  EXPECT_EQ(w.right.record().peer_id, "O=Example, CN=left.example");
+}
+
 // RFC 7383: a message above 1232 octets goes in parts that pass every path.
 TEST(Certificates, LargeOnesAreFragmented) {
   world w;
