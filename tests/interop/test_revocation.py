@@ -47,6 +47,11 @@ class Site:
                                       issued or [self.peer], port=port, **how))
         return self.running[-1]
 
+    def hide(self):
+        """From the gateway: its questions are swallowed."""
+        self.interop.lab.nft("wan", "table inet ocsp { chain in { type filter hook input priority 0; "
+                                    f"iifname to-a tcp dport {PORT} drop; }}; }}")
+
     def come_up(self, starter):
         self.interop.bring_up(starter, self.tunnel, self.connection)
         return self.interop.gateway.explain(self.tunnel.name)["current"]
@@ -61,6 +66,7 @@ class Site:
         return self
 
     def __exit__(self, *_):
+        self.interop.lab.nft("wan", "add table inet ocsp; delete table inet ocsp")
         for one in self.running:
             one.close()
 
@@ -109,7 +115,7 @@ def refuses(_):
 
 
 def is_silent(site):
-    site.interop.lab.nft("wan", f"table inet ocsp {{ chain in {{ type filter hook input priority 0; tcp dport {PORT} drop; }}; }}")
+    site.hide()
     return "can't be asked: "
 
 
@@ -143,10 +149,7 @@ UNKNOWN = pytest.mark.parametrize("responder", [refuses, is_silent, is_a_strange
 def test_strict_refuses_what_nobody_vouches_for(interop, starter, responder):
     with Site(interop) as site:
         why = responder(site)
-        try:
-            record = site.be_refused(starter)
-        finally:
-            interop.lab.nft("wan", "add table inet ocsp; delete table inet ocsp")
+        record = site.be_refused(starter)
         assert record["failure"]["text"].startswith("nothing is known of a revocation of the peer's certificate "
                                                     f"O=Trunkgate tests, CN={B_ID}")
         assert any(why in text for text in (record["failure"]["text"], *record["notes"])), (why, record)
@@ -156,10 +159,7 @@ def test_strict_refuses_what_nobody_vouches_for(interop, starter, responder):
 def test_soft_takes_what_nobody_vouches_for_and_says_so(interop, responder):
     with Site(interop, "soft") as site:
         why = responder(site)
-        try:
-            record = site.come_up("peer")
-        finally:
-            interop.lab.nft("wan", "add table inet ocsp; delete table inet ocsp")
+        record = site.come_up("peer")
         assert record["revocation"].startswith("nothing is known: ")
         assert any(why in text for text in (record["revocation"], *record["notes"])), (why, record)
 
@@ -182,13 +182,9 @@ def test_stapled(interop, starter):
     """The gateway itself can reach no responder."""
     with Site(interop, staples=True) as site:
         responder = site.answers()
-        interop.lab.nft("wan", "table inet ocsp { chain in { type filter hook input priority 0; "
-                               f"iifname to-a tcp dport {PORT} drop; }}; }}")
+        site.hide()
         mark = interop.peer.mark()
-        try:
-            record = site.come_up(starter)
-        finally:
-            interop.lab.nft("wan", "add table inet ocsp; delete table inet ocsp")
+        record = site.come_up(starter)
         assert interop.peer.logged(r"sending OCSP status for certificate", mark)
         assert record["revocation"] == "not revoked (OCSP)" and responder.asked() == 1
         assert not any("OCSP" in note for note in record["notes"])
