@@ -101,7 +101,8 @@ def test_memory_of_another_boot(interop, starter, tmp_path):
     interop.gateway.wait_restarted("trunkgated", pid)
     wait_until(lambda: peers_sas(interop)[0] - ikes, "a new IKE SA", 60)
     wait_until(lambda: peers_sas(interop)[1] - children, "a new pair of child SAs", 60)
-    wait_until(lambda: len(interop.gateway.show("sas")) == 2, "the old pair is gone", 130)
+    if starter == "gateway":  # once: it takes a minute and a half
+        wait_until(lambda: len(interop.gateway.show("sas")) == 2, "the old pair is gone", 130)
     stream.wait_progress(200)
     stream.assert_nothing_lost(but=(0, 5))
 
