@@ -132,9 +132,9 @@ def _child_settings(tunnel, child, directory):
     return {**settings, **child.extra, "manual": manual}
 
 
-def write(directory, ports, tunnels=(), policies=(), routes=(), name="gw", workers=1, **gateway):
+def write(directory, ports, tunnels=(), policies=(), routes=(), name="gw", workers=1, monitoring=None, **gateway):
     """Writes trunkgate.yaml and the key files into the directory; returns the file's path. `tunnels`: of Tunnel, or of
-    ike_tunnel.IkeTunnel."""
+    ike_tunnel.IkeTunnel. `gateway`, `monitoring`: more of these sections."""
     os.makedirs(directory, exist_ok=True)
     document = {"gateway": {"name": name, "workers": workers, "lab": True, "legacy": True, "hugepages": "never", **gateway},
                 "ports": ports}
@@ -145,6 +145,8 @@ def write(directory, ports, tunnels=(), policies=(), routes=(), name="gw", worke
         document["tunnels"] = {tunnel.name: tunnel.settings(directory) for tunnel in tunnels}
     if policies:
         document["policies"] = list(policies)
+    if monitoring:
+        document["monitoring"] = monitoring
     path = os.path.join(directory, "trunkgate.yaml")
     with open(path, "w") as f:
         yaml.safe_dump(document, f, sort_keys=False)
