@@ -47,6 +47,7 @@ class PeerChild:
     remote: list = dataclasses.field(default_factory=lambda: [B_NET])
     extra: dict = dataclasses.field(default_factory=dict)
     resource: bool = False  # RFC 9611, and both sides said so
+    end: object = None      # once it has one
 
 
 @dataclasses.dataclass
@@ -69,8 +70,10 @@ class IkePeer(IkeEnd):
         super().__init__(netns, address, gateway)
 
     def end_of(self, child):
-        """ESP's far end of it, by scapy."""
-        return Peer(types.SimpleNamespace(local=self.other, peer=self.address, udp=None, name="peer"), child)
+        """ESP's far end of it, by scapy: the same one each time, which counts its packets."""
+        if child.end is None:
+            child.end = Peer(types.SimpleNamespace(local=self.other, peer=self.address, udp=None, name="peer"), child)
+        return child.end
 
     def wait_up(self, children=1):
         self.wait(lambda: self.sas and self.sa.up and len(self.children) >= children, "the gateway has made its tunnel")
@@ -296,6 +299,7 @@ class IkePeer(IkeEnd):
         assert (chosen := choose(first(answer, SA), self.ike)), "the gateway chose something else"
         self._succeed(old, (spi, chosen.spi), (nonce, first(answer, NONCE)), shared, True)
         self.request(old, INFORMATIONAL, [ike_payloads.delete(IKE_PROTOCOL)])
+        old.gone = True
         return self.sa
 
     def _succeed(self, old, spis, nonces, shared, initiator):
