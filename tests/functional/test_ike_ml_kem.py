@@ -8,8 +8,9 @@ import pytest
 
 from harness import ike_payloads
 from harness.gateway import TRUNKGATE
-from harness.ike_octets import AUTH, AUTHENTICATION_FAILED, FOLLOWUP, INTERMEDIATE, INVALID_SYNTAX
+from harness.ike_octets import FOLLOWUP, INTERMEDIATE, INVALID_SYNTAX
 from harness.ike_meeting import PEER, Meeting
+from harness.ike_end import Silent
 from harness.ike_peer import Refused
 from harness.netns import wait_until
 
@@ -121,10 +122,72 @@ def flipped(method, data):
     return data[:-1] + bytes([data[-1] ^ 1]) if method in ike_payloads.MLKEM else data
 
 
-def test_wrong_ciphertext_of_the_peer(meeting):
-    """FIPS 203 6.3: the gateway gets a secret that nobody else has, and its IKE_AUTH opens with no key of ours."""
-    peer = meeting.begin("gateway", wait=False, prepare=lambda p: setattr(p, "change_ke", flipped))
-    peer.wait(lambda: peer.unopened, "IKE_AUTH with other keys")
+@STARTERS
+def test_wrong_ciphertext(meeting, starter):
+    """FIPS 203 6.3: whose ciphertext or key was changed on the way gets a secret that nobody else has. Nothing of what
+    follows opens, at either end, and there is no tunnel; with what is right there is one."""
+    if starter == "gateway":
+        peer = meeting.begin(starter, wait=False, prepare=lambda p: setattr(p, "change_ke", flipped))
+        peer.wait(lambda: peer.unopened, "IKE_AUTH with other keys")
+    else:
+        with pytest.raises(Silent):
+            meeting.begin(starter, prepare=lambda p: setattr(p, "change_ke", flipped), patience=1)
+        peer = meeting.peer
     assert len(peer.sa.steps) == 2 and not peer.sa.up
-    wait_until(lambda: meeting.failure(), meeting.explain, 40)
-    assert meeting.sas() == []
+    assert meeting.sas() == [] and meeting.bench.gateway.tunnels()[meeting.tunnel.name]["state"] != "up"
+
+
+WRONG_LENGTHS = {"shorter": lambda method, data: data[:-1] if method in ike_payloads.MLKEM else data,
+                 "longer": lambda method, data: data + b"\0" if method in ike_payloads.MLKEM else data,
+                 "empty": lambda method, data: b"" if method in ike_payloads.MLKEM else data,
+                 "of another size": lambda method, data: ike_payloads.KeyExchange(35).public if method == 36 else data}
+
+
+@pytest.mark.parametrize("change", WRONG_LENGTHS.values(), ids=WRONG_LENGTHS)
+def test_public_keys_of_a_wrong_length(meeting, change):
+    """draft-ietf-ipsecme-ikev2-mlkem 2.3, at the responder: INVALID_SYNTAX, and that IKE SA is over."""
+    daemon = meeting.bench.gateway.daemon("trunkgated")
+    with pytest.raises(Refused) as refused:
+        meeting.begin("peer", prepare=lambda p: setattr(p, "change_ke", change))
+    assert refused.value.kind == INVALID_SYNTAX
+    assert meeting.bench.gateway.daemon("trunkgated") == daemon and meeting.sas() == []
+    meeting.peer.change_ke = None
+    meeting.peer.initiate()
+    meeting.check_traffic(meeting.peer.wait_up())
+
+
+def too_large(method, data):
+    """FIPS 203 7.2: a coefficient of 4095, which is no residue."""
+    return b"\xff\xff" + data[2:] if method in ike_payloads.MLKEM else data
+
+
+def test_a_public_key_with_too_large_a_coefficient(meeting):
+    with pytest.raises(Refused) as refused:
+        meeting.begin("peer", prepare=lambda p: setattr(p, "change_ke", too_large))
+    assert refused.value.kind == INVALID_SYNTAX and meeting.sas() == []
+
+
+@pytest.mark.parametrize("change", WRONG_LENGTHS.values(), ids=WRONG_LENGTHS)
+def test_ciphertexts_of_a_wrong_length(meeting, change):
+    """At the initiator: it gives up, says why, and tries again."""
+    peer = meeting.begin("gateway", wait=False, prepare=lambda p: setattr(p, "change_ke", change))
+    wait_until(meeting.failure, meeting.explain)
+    assert meeting.failure()["trouble"] == "protocol_error" and "mlkem768" in meeting.failure()["text"]
+    peer.change_ke = None
+    meeting.check_traffic(peer.wait_up())
+
+
+def test_a_rekey_with_a_wrong_public_key(meeting):
+    """IKE_FOLLOWUP_KE: it is refused, and the child that is there goes on."""
+    peer = meeting.begin("peer")
+    child = peer.wait_up()
+    peer.change_ke = WRONG_LENGTHS["shorter"]
+    with pytest.raises(Refused) as refused:
+        peer.make_child(child)
+    assert refused.value.kind == INVALID_SYNTAX
+    with pytest.raises(Refused) as refused:
+        peer.rekey_ike()
+    assert refused.value.kind == INVALID_SYNTAX
+    meeting.check_traffic(child)
+    peer.change_ke = None
+    meeting.check_traffic(peer.make_child(child))

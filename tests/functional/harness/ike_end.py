@@ -14,11 +14,16 @@ from .ike_payloads import notifies
 from .netns import inside
 
 
+class Silent(TimeoutError):
+    """No answer to a request came."""
+
+
 class IkeEnd:
     """What answers is in the class that is made of it: _answer_init(message) and _answer(sa, message, payloads, plain)."""
 
-    def __init__(self, netns, address, other):
-        self.address, self.other = address, other
+    def __init__(self, netns, address, other, patience=10):
+        """A request without an answer is sent `patience` times."""
+        self.address, self.other, self.patience = address, other, patience
         self.sas = []        # the newest last
         self.refused = []    # errors that the other end was answered with
         self.said = []       # (exchange, is it a response, [payload types]) of what the other end sent
@@ -122,11 +127,11 @@ class IkeEnd:
         return plain
 
     def _wait_response(self, spi, number, again):
-        for _ in range(10):
+        for _ in range(self.patience):
             again()
             with contextlib.suppress(TimeoutError):
-                return self.wait(lambda: self._responses.pop((spi, number), None), "an answer", 2.0)
-        raise TimeoutError(f"there is no answer to message {number}")
+                return self.wait(lambda: self._responses.pop((spi, number), None), "an answer", 1.0)
+        raise Silent(f"there is no answer to message {number}")
 
     def request(self, sa, exchange, payloads):
         """(payloads of the answer, the request and the answer as RFC 9242 authenticates them)"""

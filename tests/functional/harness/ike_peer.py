@@ -58,7 +58,8 @@ class Ppk:
 
 
 class IkePeer(IkeEnd):
-    def __init__(self, netns, address, gateway, ike, esp="aes256gcm16-x25519-esn", psk=PSK, ppk=None, resources=0):
+    def __init__(self, netns, address, gateway, ike, esp="aes256gcm16-x25519-esn", psk=PSK, ppk=None, resources=0,
+                 **end):
         """`ike`, `esp`: the one proposal that it makes and takes. `resources`: how many children it takes at most of a
         gateway that says SA_RESOURCE_INFO; 0: it does not know what that is."""
         self.ike, self.esp, self.psk, self.ppk, self.resources = transforms(ike), transforms(esp), psk, ppk, resources
@@ -67,7 +68,7 @@ class IkePeer(IkeEnd):
         self.informed = []     # errors that the gateway told in INFORMATIONAL
         self.change_ke = None  # a function of (method, octets): what is said in place of our key exchange data
         self.fragmentation = True
-        super().__init__(netns, address, gateway)
+        super().__init__(netns, address, gateway, **end)
 
     def end_of(self, child):
         """ESP's far end of it, by scapy: the same one each time, which counts its packets."""
