@@ -25,6 +25,13 @@ std::size_t digest_of(byte_view datagram) {
   return std::hash<std::string_view>{}({reinterpret_cast<const char*>(datagram.data()), datagram.size()});
 }
 
+// Ends that share different secrets, say by an ML-KEM ciphertext that was changed on its way (FIPS 203 6.3), notice it
+// only in that nothing opens.
+const char* why_still_opening(const ike_sa& sa) {
+  if (sa.messages->counts().not_authentic == 0) return "the peer began with IKE_SA_INIT and did not go on";
+  return "what came after IKE_SA_INIT does not open with our keys: the peer has others, or it was changed on the way";
+}
+
 }  // namespace
 
 engine::engine(environment& outside, admission_limits limits) : outside_(outside), gate_(outside, limits) {}
@@ -181,8 +188,7 @@ void engine::receive_init(const ike_path& path, const header& head, byte_view da
   by_spi_.at(sa->own_spi()).half_open = true;
   gate_.opened(path.remote.address);
   sa->opening_timer.set(outside_.clock(), outside_.now() + opening_limit, [weak = std::weak_ptr(sa)] {
-    if (const auto here = weak.lock())
-      close_ike_sa(here, failed(trouble::peer_silent, "the peer began with IKE_SA_INIT and did not go on"));
+    if (const auto here = weak.lock()) close_ike_sa(here, failed(trouble::peer_silent, why_still_opening(*here)));
   });
 }
 

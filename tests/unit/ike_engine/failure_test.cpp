@@ -99,6 +99,38 @@ TEST(FailureOf, APeerThatIsSilent) {
   EXPECT_TRUE(w.left.t().next_attempt().has_value());
 }
 
+// An octet of what the key exchange says is another one when it arrives: each end has keys of its own, and nothing
+// that follows IKE_SA_INIT opens.
+TEST(FailureOf, EndsThatHaveDifferentKeys) {
+  world w;
+  w.on_way = [&](packet& one) {
+    const auto parsed = parse_message(one.data);
+    if (one.from == &w.left || !parsed || parsed->head.exchange != exchange_type::ike_sa_init) return true;
+    const auto* ke = find<key_exchange_payload>(parsed->clear);
+    if (ke != nullptr) std::ranges::search(one.data, ke->data).front() ^= 1;
+    return true;
+  };
+  w.begin();
+  ASSERT_TRUE(w.run([&] { return w.right.t().last_failure().has_value(); }, 40s));
+  EXPECT_EQ(w.right.failure_of_t().what, trouble::peer_silent);
+  EXPECT_EQ(w.right.failure_of_t().text,
+            "what came after IKE_SA_INIT does not open with our keys: the peer has others, or it was changed on the way");
+  EXPECT_TRUE(w.left.sas.sas.empty() && w.right.sas.sas.empty());
+}
+
+//  IKE_SA_INIT                               -->
+//                                            <--   SA, KE, N; and then nothing
+TEST(FailureOf, AnInitiatorThatDoesNotGoOn) {
+  world w;
+  w.on_way = [&](packet& one) {
+    const auto parsed = parse_message(one.data);
+    return !parsed || parsed->head.exchange == exchange_type::ike_sa_init;
+  };
+  w.begin();
+  ASSERT_TRUE(w.run([&] { return w.right.t().last_failure().has_value(); }, 40s));
+  EXPECT_EQ(w.right.failure_of_t().text, "the peer began with IKE_SA_INIT and did not go on");
+}
+
 struct child_failure {
   const char* name;
   std::function<void(tunnel_settings&, tunnel_settings&)> change;
