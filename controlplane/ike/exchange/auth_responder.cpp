@@ -166,7 +166,10 @@ asio::awaitable<void> answer_auth(ike_sa_pointer sa, incoming request) {
   sa->mobike = sa->profile->ike().mobike && find_notify(request.content, notify::mobike_supported) != nullptr;
   answer.push_back(window_size());
   if (sa->mobike) answer.push_back(note(notify::mobike_supported));
-  if (ppk.used) answer.push_back(note(notify::ppk_identity));
+  if (ppk.used) {
+    answer.push_back(note(notify::ppk_identity));
+    sa->record.notes.emplace_back("a post-quantum pre-shared key is mixed in");
+  }
   sa->messages->set_path(request.path);  // the NAT port, from here on
   sa->state = ike_state::up;
   sa->since = sa->authenticated = sa->outside.now();

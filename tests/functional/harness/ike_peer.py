@@ -60,8 +60,8 @@ class Ppk:
 class IkePeer(IkeEnd):
     def __init__(self, netns, address, gateway, ike, esp="aes256gcm16-x25519-esn", psk=PSK, ppk=None, resources=0,
                  **end):
-        """`ike`, `esp`: the one proposal that it makes and takes. `resources`: how many children it takes at most of a
-        gateway that says SA_RESOURCE_INFO; 0: it does not know what that is."""
+        """`ike`, `esp`: the one proposal that it makes and takes. `resources`: how many children it takes at most
+        with SA_RESOURCE_INFO (RFC 9611); 0: it does not know what that is."""
         self.ike, self.esp, self.psk, self.ppk, self.resources = transforms(ike), transforms(esp), psk, ppk, resources
         self.suite = esp.split("-")[0]
         self.children = []     # the newest last
@@ -179,7 +179,7 @@ class IkePeer(IkeEnd):
         spi = int.from_bytes(os.urandom(3)) + 0x1000
         payloads = [(IDI, identity), (IDR, ike_payloads.identity(A_ID)), (AUTHENTICATION, b"\2\0\0\0" + proof), *payloads]
         if child:
-            payloads += self._child_offer(spi, ike_payloads.without_key_exchange(self.esp))
+            payloads += self._child_offer(spi, ike_payloads.without_key_exchange(self.esp), bool(self.resources))
         answer, _, _ = self.request(sa, AUTH, payloads)
         told = notifies(answer)
         if first(answer, AUTHENTICATION) is None:

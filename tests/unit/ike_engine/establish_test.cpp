@@ -153,6 +153,7 @@ TEST(Establish, ThePostQuantumPreSharedKeyIsMixedIn) {
     });
     ASSERT_TRUE(w.run([&] { return w.up(); }, 5s)) << w.left.failure_of_t().text << w.right.failure_of_t().text;
     EXPECT_TRUE(noted(w.left.record(), "post-quantum"));
+    EXPECT_TRUE(noted(w.right.record(), "post-quantum"));
   }
 }
 
