@@ -14,6 +14,9 @@ constexpr auto inbound_grace = std::chrono::seconds(5);
 // The peer shows that it has a new pair by deleting what that replaces. Should that never come, we go over by ourselves
 // when it has our answer, or has given up asking for it: before that it would drop what we send.
 constexpr auto switch_after = std::chrono::seconds(75);
+// One more of a group (RFC 9611) replaces nothing, and no delete will tell: our answer is there by then, even if it had
+// to be repeated.
+constexpr auto join_after = std::chrono::seconds(2);
 
 std::unique_ptr<child_sa> sink_record(const ike_sa& sa, const agreed_child& agreed, child_keys keys,
                                       bool we_initiated) {
@@ -92,7 +95,8 @@ asio::awaitable<std::expected<child_pointer, failed_step>> install_child(ike_sa_
 }
 
 void wait_to_switch(const ike_sa_pointer& sa, const child_pointer& pair) {
-  pair->switch_timer.set(sa->outside.clock(), sa->outside.now() + switch_after,
+  const auto after = pair->per_resource && !pair->is_rekey ? join_after : switch_after;
+  pair->switch_timer.set(sa->outside.clock(), sa->outside.now() + after,
                          [of = std::weak_ptr(sa), weak = std::weak_ptr(pair)] {
                            auto here = of.lock();
                            for (auto next = here; next; next = here->successor.lock()) here = next;

@@ -41,6 +41,16 @@ TEST(Workers, EachHasAChildOfItsOwn) {
   EXPECT_EQ(workers_of(w.left.sas), (std::multiset<int>{-1, 0, 1, 2}));
 }
 
+// What the initiator made is in use by the responder soon: there is no old one whose delete would be waited for.
+TEST(Workers, OfTheResponderSendByTheirOwn) {
+  world w;
+  w.left.worker_count = w.right.worker_count = 3;
+  w.begin(for_each_worker);
+  ASSERT_TRUE(w.run([&] { return w.right.sas.sas.size() == 4; }, 5s));
+  w.run_for(3s);
+  for (const auto& [spi, one] : w.right.sas.sas) EXPECT_TRUE(one.outbound) << spi;
+}
+
 TEST(Workers, OfBothSidesNeedNotBeAsMany) {
   world w;
   w.left.worker_count = 2;
