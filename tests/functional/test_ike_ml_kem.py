@@ -37,8 +37,8 @@ class Exported:
 
     def __init__(self, bench, tunnel, directory):
         self.directory, self.log = str(directory / "keys"), str(directory / "export.log")
-        self.process = bench.lab.start([TRUNKGATE, "debug", "keys", tunnel, "--for", "5m", "--out", self.directory, "--run-dir",
-                                        bench.gateway.run_dir], self.log, "gw")
+        words = ["debug", "keys", tunnel, "--for", "5m", "--out", self.directory, "--run-dir", bench.gateway.run_dir]
+        self.process = bench.lab.start([TRUNKGATE, *words], self.log, "gw")
 
     def _rows(self, name):
         try:
@@ -62,9 +62,9 @@ class Exported:
 
 
 @STARTERS
-@pytest.mark.parametrize("proposal", [IKE, "aes256gcm16-prfsha384-x25519-ke1_mlkem512", "aes128gcm16-prfsha256-ecp256-ke1_mlkem512",
-                                      "aes256gcm16-prfsha512-ecp384-ke1_mlkem1024",
-                                      "aes256gcm16-prfsha384-x25519-ke1_mlkem768-ke2_ecp384-ke3_mlkem1024"])
+@pytest.mark.parametrize("proposal", [
+    IKE, "aes256gcm16-prfsha384-x25519-ke1_mlkem512", "aes128gcm16-prfsha256-ecp256-ke1_mlkem512",
+    "aes256gcm16-prfsha512-ecp384-ke1_mlkem1024", "aes256gcm16-prfsha384-x25519-ke1_mlkem768-ke2_ecp384-ke3_mlkem1024"])
 def test_the_chain_of_keys(meeting, tmp_path, starter, proposal):
     """Each of the gateway's keys follows from what was shared, by the judges; and its packets pass with these keys."""
     peer = meeting.begin(starter, ike=proposal, esp="aes256gcm16-x25519-esn")
@@ -81,6 +81,16 @@ def test_the_chain_of_keys(meeting, tmp_path, starter, proposal):
     assert (export.wait_esp(child.in_spi), export.wait_esp(child.out_spi)) == (child.in_key, child.out_key)
     export.end()
     meeting.check_traffic(child)
+
+
+@STARTERS
+@pytest.mark.parametrize("fragmentation", [True, False], ids=["by IKE", "by IP"])
+def test_what_no_packet_holds(meeting, starter, fragmentation):
+    """ML-KEM-1024's 1568 octets in fragments (RFC 7383), which IntAuth takes together; or in those of IP."""
+    peer = meeting.begin(starter, ike="aes256gcm16-prfsha384-x25519-ke1_mlkem1024",
+                         prepare=lambda p: setattr(p, "fragmentation", fragmentation))
+    meeting.check_traffic(peer.wait_up())
+    assert (peer.fragments > 0) == fragmentation
 
 
 @STARTERS

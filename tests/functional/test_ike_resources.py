@@ -31,7 +31,7 @@ def check_traffic(meeting, children):
     bench, ends = meeting.bench, {c.out_spi.to_bytes(4): meeting.peer.end_of(c) for c in children}
 
     def in_use(direction, spis):
-        return spis <= {int(row["spi"], 16) for row in meeting.sas() if row["direction"] == direction}
+        return spis <= {row["spi"] for row in meeting.sas() if row["direction"] == direction}
     wait_until(lambda: in_use("in", {c.in_spi for c in children}), "their inbound SAs are there")
     for end in ends.values():
         mark = token()

@@ -13,6 +13,7 @@ sys.path.insert(0, str(VECTORS))
 
 import ike_judge as judge  # noqa: E402
 import make_ike  # noqa: E402
+import mlkem_judge  # noqa: E402
 
 pytestmark = pytest.mark.selftest
 TRACES = sorted(VECTORS.glob("ike_trace_*.json"))
@@ -69,3 +70,23 @@ def test_numbers_of_rfc_5903():
             numbers, size = key.public_key().public_numbers(), (curve.key_size + 7) // 8
             assert (numbers.x.to_bytes(size) + numbers.y.to_bytes(size)).hex() == case["public_" + side]
         assert pairs["i"].exchange(ec.ECDH(), pairs["r"].public_key()).hex() == case["shared"]
+
+
+def test_the_judge_of_ml_kem_agrees_with_nist():
+    """Decapsulation encrypts once more, and of a wrong ciphertext takes the implicit secret: all of it is judged."""
+    kinds = []
+    for case in json.loads((VECTORS / "nist_mlkem.json").read_text())["tests"]:
+        size = int(case["method"].removeprefix("mlkem"))
+        octets = {key: bytes.fromhex(case[key]) for key in case.keys() - {"kind", "method"}}
+        kinds.append(case["kind"])
+        if case["kind"] == "key":
+            public, private = mlkem_judge.generate(size, octets["seed"])
+            assert public == octets["public"]
+            shared, ciphertext = mlkem_judge.encapsulate(size, public)
+            assert mlkem_judge.decapsulate(size, private, ciphertext) == shared
+        elif case["kind"] == "decapsulate":
+            assert mlkem_judge.decapsulate(size, octets["private"], octets["ciphertext"]) == octets["shared"]
+        else:
+            with pytest.raises(ValueError):
+                mlkem_judge.encapsulate(size, octets["public"])
+    assert (kinds.count("key"), kinds.count("decapsulate"), kinds.count("bad key")) == (9, 12, 8)

@@ -9,7 +9,7 @@ import threading
 import time
 
 from . import ike_octets
-from .ike_octets import SA_INIT
+from .ike_octets import SA_INIT, SKF
 from .ike_payloads import notifies
 from .netns import inside
 
@@ -28,6 +28,7 @@ class IkeEnd:
         self.refused = []    # errors that the other end was answered with
         self.said = []       # (exchange, is it a response, [payload types]) of what the other end sent
         self.unopened = []   # messages to an IKE SA that its keys do not open
+        self.fragments = 0   # of messages (RFC 7383), that came
         self.troubles = []
         self._responses, self._changed = {}, threading.Condition(threading.RLock())
         with inside(netns):
@@ -107,6 +108,7 @@ class IkeEnd:
         if inner is None:
             self.unopened.append(message)
             return
+        self.fragments += message.first == SKF
         if (opened := sa.open(message, inner)) is None:
             return
         payloads, plain = opened

@@ -1,9 +1,7 @@
 """A gateway's tunnels, one after the other, each with a peer of ours at its other end."""
 
-import os
-
 from .ike_peer import IkePeer
-from .ike_tunnel import IkeChild, IkeTunnel
+from .ike_tunnel import IkeChild, IkeTunnel, put
 from .netns import wait_until
 from .topology import Bench
 
@@ -23,9 +21,8 @@ class Meeting:
             prepare(self.peer)
         more = {"liveness": "off", **(settings or {})}
         if gateway_ppk:
-            with open(os.open(os.path.join(self.bench.directory, "ppk"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as f:
-                f.write(gateway_ppk.key)
-            more["post_quantum_key"] = {"id": gateway_ppk.identity, "key": {"file": "ppk"}, "required": gateway_ppk.required}
+            key = put(self.bench.directory, "ppk", gateway_ppk.key)
+            more["post_quantum_key"] = {"id": gateway_ppk.identity, "key": key, "required": gateway_ppk.required}
         self.tunnel = IkeTunnel(PEER, start={"gateway": "always", "peer": "answer"}[starter], proposals=[ike], ike=more,
                                 children=[IkeChild(esp=[esp], options=child or {})])
         self.bench.reload([self.tunnel])
@@ -50,12 +47,13 @@ class Meeting:
     def check_traffic(self, child):
         """A packet each way comes out at the other side, by scapy and by the keys that the peer computed."""
         # Who answers has the keys first: the gateway's packets, and its readiness for ours, come a moment later.
-        wait_until(lambda: {child.in_spi, child.out_spi} <= {int(row["spi"], 16) for row in self.sas()}, "its SAs are in use")
+        wait_until(lambda: {child.in_spi, child.out_spi} <= {row["spi"] for row in self.sas()}, "its SAs are in use")
         self.bench.good_packet_passes(self.peer.end_of(child))
 
     def sas(self):
         """Of this tunnel, in the data plane."""
-        return [row for row in self.bench.gateway.show("sas") if row["tunnel"] == self.tunnel.name]
+        rows = self.bench.gateway.show("sas")
+        return [{**row, "spi": int(row["spi"], 16)} for row in rows if row["tunnel"] == self.tunnel.name]
 
     def end(self):
         """The gateway takes its tunnel away, and the peer with it."""

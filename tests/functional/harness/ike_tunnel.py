@@ -18,7 +18,8 @@ def strongswan_words(proposal):
     return re.sub(r"^(aes\d+)cbc", r"\1", proposal).replace("3descbc", "3des")
 
 
-def _put(directory, name, content):
+def put(directory, name, content):
+    """A secret's file beside the configuration, and what the configuration calls it."""
     with open(os.open(os.path.join(directory, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as f:
         f.write(content)
     return {"file": name}
@@ -62,15 +63,15 @@ class IkeTunnel:
         remote = {"id": self.remote_id} if self.remote_id else {}
         out = {"peer": self.peer, "start": self.start, "local": local, "remote": remote}
         if self.credential:
-            local["certificate"] = _put(directory, f"{self.name}.pem", self.credential.chain_pem())
-            local["key"] = _put(directory, f"{self.name}.key", self.credential.key_pem())
-            remote["ca"] = _put(directory, f"{self.name}-ca.pem", b"".join(a.pem() for a in self.authorities))
+            local["certificate"] = put(directory, f"{self.name}.pem", self.credential.chain_pem())
+            local["key"] = put(directory, f"{self.name}.key", self.credential.key_pem())
+            remote["ca"] = put(directory, f"{self.name}-ca.pem", b"".join(a.pem() for a in self.authorities))
             if self.crls:
-                remote["crl"] = _put(directory, f"{self.name}.crl", b"".join(self.crls))
+                remote["crl"] = put(directory, f"{self.name}.crl", b"".join(self.crls))
             if self.revocation:
                 remote["revocation"] = self.revocation
         else:
-            out["psk"] = _put(directory, f"{self.name}.psk", self.psk)
+            out["psk"] = put(directory, f"{self.name}.psk", self.psk)
         proposals = {"proposals": list(self.proposals)} if self.proposals else {}
         return {**out, "ike": {**proposals, **self.ike},
                 "children": {c.name: c.settings() for c in self.children}}
