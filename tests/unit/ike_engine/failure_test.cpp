@@ -113,8 +113,9 @@ TEST(FailureOf, EndsThatHaveDifferentKeys) {
   w.begin();
   ASSERT_TRUE(w.run([&] { return w.right.t().last_failure().has_value(); }, 40s));
   EXPECT_EQ(w.right.failure_of_t().what, trouble::peer_silent);
-  EXPECT_EQ(w.right.failure_of_t().text,
-            "what came after IKE_SA_INIT does not open with our keys: the peer has others, or it was changed on the way");
+  EXPECT_EQ(
+      w.right.failure_of_t().text,
+      "what came after IKE_SA_INIT does not open with our keys: the peer has others, or it was changed on the way");
   EXPECT_TRUE(w.left.sas.sas.empty() && w.right.sas.sas.empty());
 }
 
