@@ -111,7 +111,7 @@ TEST(FailureOf, EndsThatHaveDifferentKeys) {
     return true;
   };
   w.begin();
-  ASSERT_TRUE(w.run([&] { return w.right.t().last_failure().has_value(); }, 40s));
+  ASSERT_TRUE(w.run([&] { return w.right.t().last_failure() != nullptr; }, 40s));
   EXPECT_EQ(w.right.failure_of_t().what, trouble::peer_silent);
   EXPECT_EQ(
       w.right.failure_of_t().text,
@@ -128,7 +128,7 @@ TEST(FailureOf, AnInitiatorThatDoesNotGoOn) {
     return !parsed || parsed->head.exchange == exchange_type::ike_sa_init;
   };
   w.begin();
-  ASSERT_TRUE(w.run([&] { return w.right.t().last_failure().has_value(); }, 40s));
+  ASSERT_TRUE(w.run([&] { return w.right.t().last_failure() != nullptr; }, 40s));
   EXPECT_EQ(w.right.failure_of_t().text, "the peer began with IKE_SA_INIT and did not go on");
 }
 
