@@ -106,8 +106,8 @@ struct ike_sa : std::enable_shared_from_this<ike_sa> {
   std::shared_ptr<channel> messages;
   profile_pointer profile;  // none: a responder that does not know yet who asks
   ike_state state = ike_state::opening;
-  bool initiator = false;  // we are its original initiator
-  bool began = false;      // we began the first one of those that it replaced (RFC 4555 1.3)
+  bool initiator = false;         // we are its original initiator
+  bool began = false;             // we began the first one of those that it replaced (RFC 4555 1.3)
   timer_clock::time_point begun;  // its first message
   timer_clock::time_point since, authenticated;
   std::uint64_t number = 0;  // for people: counts from 1
