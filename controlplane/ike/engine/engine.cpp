@@ -201,7 +201,7 @@ void engine::add(const ike_sa_pointer& sa) {
     // RFC 7296 2.4. While it is being opened or closed those who do that see to it.
     if (!here || (!here->up() && here->state != ike_state::replaced)) return;
     spawn(here->outside, [](ike_sa_pointer silent, failed_step why) -> asio::awaitable<void> {
-      close_ike_sa(silent, std::move(why));
+      close_ike_sa(silent, why);
       co_return;
     }(here, no_answer(end, "our request or liveness check")));
   };

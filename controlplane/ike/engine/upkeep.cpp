@@ -225,7 +225,7 @@ asio::awaitable<void> tunnel::check_liveness(ike_sa_pointer sa) {
     auto why = co_await ask_liveness(sa);
     if (alive.expired() || !sa->up()) co_return;
     if (why) {
-      close_ike_sa(sa, std::move(*why));
+      close_ike_sa(sa, *why);
       co_return;
     }
     silent = {};

@@ -104,7 +104,7 @@ asio::awaitable<void> reject_responder(ike_sa_pointer sa, failed_step why) {
   (void)co_await sa->messages->request(
       exchange_type::informational,
       {note(notify::authentication_failed), delete_payload{.protocol = protocol_id::ike, .spis = {}}});
-  close_ike_sa(sa, std::move(why));
+  close_ike_sa(sa, why);
 }
 
 failed_step refused_us(const ike_sa& sa, const notify_payload& error) {

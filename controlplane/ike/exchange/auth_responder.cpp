@@ -131,13 +131,13 @@ asio::awaitable<outcome> first_child(ike_sa_pointer sa, const incoming& request,
   co_return std::nullopt;
 }
 
-void refuse(const ike_sa_pointer& sa, const incoming& request, failed_step why) {
+void refuse(const ike_sa_pointer& sa, const incoming& request, const failed_step& why) {
   // RFC 7296 2.21.2: the reason in detail is for our operator, not for whoever could not prove who it is.
   const auto type = why.notify != 0 ? why.notify : notify::authentication_failed;
   sa->messages->respond(request, {note(type)});
   add_step(*sa, "IKE_AUTH", false, why.text);
   sa->record.failure = why;
-  close_ike_sa(sa, std::move(why));
+  close_ike_sa(sa, why);
 }
 
 }  // namespace

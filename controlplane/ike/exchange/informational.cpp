@@ -54,7 +54,7 @@ asio::awaitable<void> delete_ike_sa(ike_sa_pointer sa, failed_step why) {
   // The delete of the IKE SA is the delete of its children (RFC 7296 1.4.1).
   (void)co_await sa->messages->request(exchange_type::informational,
                                        {delete_payload{.protocol = protocol_id::ike, .spis = {}}});
-  close_ike_sa(sa, std::move(why));
+  close_ike_sa(sa, why);
 }
 
 asio::awaitable<void> delete_child(ike_sa_pointer sa, child_pointer pair, failed_step why) {
