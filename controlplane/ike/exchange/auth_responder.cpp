@@ -148,9 +148,9 @@ asio::awaitable<void> answer_auth(ike_sa_pointer sa, incoming request) {
     co_return;
   }
   ppk_state ppk;
-  auto refused = co_await check_initiator(sa, request, ppk);
+  const auto refused = co_await check_initiator(sa, request, ppk);
   if (sa->state != ike_state::opening) co_return;  // closed meanwhile
-  if (refused) co_return refuse(sa, request, std::move(*refused));
+  if (refused) co_return refuse(sa, request, *refused);
   const auto own = own_identity(*sa);
   auto auth =
       co_await make_auth(sa, signed_octets(*sa, {.initiator = false, .id = own}, sa->keys.pr, request.head.message_id));
