@@ -54,7 +54,7 @@ class esp_processor {
 class esp_engine {
  public:
   virtual ~esp_engine() = default;
-  [[nodiscard]] virtual std::string_view name() const noexcept = 0;  // "ipsec-mb-vaes", "ipsec-mb", "openssl"
+  [[nodiscard]] virtual std::string_view name() const noexcept = 0;  // "vaes512-gcm", "ipsec-mb", "openssl"
   [[nodiscard]] virtual bool supports(esp_suite suite) const noexcept = 0;
   // `material` has info(suite).key_material() bytes: cipher key, then salt, then authentication key.
   [[nodiscard]] virtual result<std::unique_ptr<esp_key>> prepare(esp_suite suite,
@@ -63,6 +63,9 @@ class esp_engine {
   [[nodiscard]] virtual result<std::unique_ptr<esp_processor>> make_processor() const = 0;
 };
 
+enum class vaes_width : std::uint8_t { bits_256, bits_512 };
+// AES-GCM only, by kernels of our own ("vaes256-gcm", "vaes512-gcm"). Fails where the processor lacks the instructions.
+[[nodiscard]] result<std::unique_ptr<esp_engine>> make_vaes_gcm_engine(vaes_width width);
 [[nodiscard]] result<std::unique_ptr<esp_engine>> make_ipsec_mb_engine();
 // AES-GCM and GMAC only, by IPsec-MB's 256-bit VAES code. Fails where the processor or the library lacks it.
 [[nodiscard]] result<std::unique_ptr<esp_engine>> make_ipsec_mb_vaes_engine();

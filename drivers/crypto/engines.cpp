@@ -45,6 +45,8 @@ result<crypto_engines> crypto_engines::start(std::vector<std::unique_ptr<esp_eng
 result<crypto_engines> crypto_engines::start() {
   std::vector<std::unique_ptr<esp_engine>> candidates;
   std::string absent;
+  for (const auto width : {vaes_width::bits_512, vaes_width::bits_256})
+    if (auto own = make_vaes_gcm_engine(width)) candidates.push_back(std::move(*own));
   if (ipsec_mb_passes_over_vaes())
     if (auto vaes = make_ipsec_mb_vaes_engine()) candidates.push_back(std::move(*vaes));
   if (auto fast = make_ipsec_mb_engine())

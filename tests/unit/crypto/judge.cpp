@@ -194,6 +194,8 @@ bytes esp_decipher(esp_suite suite, std::span<const std::uint8_t> material, std:
 
 std::vector<std::unique_ptr<esp_engine>> all_engines() {
   std::vector<std::unique_ptr<esp_engine>> engines;
+  for (const auto width : {vaes_width::bits_512, vaes_width::bits_256})
+    if (auto engine = make_vaes_gcm_engine(width)) engines.push_back(std::move(*engine));
   for (auto make : {make_ipsec_mb_vaes_engine, make_ipsec_mb_engine, make_openssl_engine})
     if (auto engine = make()) engines.push_back(std::move(*engine));
   return engines;
