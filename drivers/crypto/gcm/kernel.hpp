@@ -46,21 +46,40 @@ TRUNKGATE_INLINE void each(F f) {
   return _mm_set_epi64x(static_cast<std::int64_t>(0xc200000000000000), 1);
 }
 
+// A power of H as it is multiplied with: by Karatsuba's way also the sum of its halves.
+template <class V>
+struct factor {
+  typename V::type power, halves;
+
+  factor() = default;
+  [[gnu::always_inline]] explicit factor(typename V::type p) : power(p), halves(p) {
+    if constexpr (V::three_multiplications) halves = V::exor(p, V::swap_halves(p));
+  }
+};
+
 // A sum of 256-bit products, not reduced. The middle part counts from bit 64.
 template <class V>
 struct product {
-  typename V::type low = V::zero(), middle = V::zero(), high = V::zero();
+  using vec = typename V::type;
+  vec low = V::zero(), middle = V::zero(), high = V::zero();
 
-  [[gnu::always_inline]] void add(typename V::type a, typename V::type b) {
-    low = V::exor(low, V::template multiply<0x00>(a, b));
-    high = V::exor(high, V::template multiply<0x11>(a, b));
-    middle = V::exor3(middle, V::template multiply<0x01>(a, b), V::template multiply<0x10>(a, b));
+  [[gnu::always_inline]] void add(vec a, const factor<V>& b) {
+    low = V::exor(low, V::template multiply<0x00>(a, b.power));
+    high = V::exor(high, V::template multiply<0x11>(a, b.power));
+    if constexpr (V::three_multiplications)
+      middle = V::exor(middle, V::template multiply<0x00>(V::exor(a, V::swap_halves(a)), b.halves));
+    else
+      middle = V::exor3(middle, V::template multiply<0x01>(a, b.power), V::template multiply<0x10>(a, b.power));
+    V::settle(low);
+    V::settle(high);
+    V::settle(middle);
   }
   // In each block, modulo GHASH's polynomial: 64 bits from below, and 64 once more.
-  [[gnu::always_inline]] typename V::type reduced() const {
-    const auto factor = V::repeat(reduction_factor());
-    const auto once = V::exor3(middle, V::swap_halves(low), V::template multiply<0x01>(factor, low));
-    return V::exor3(high, V::swap_halves(once), V::template multiply<0x01>(factor, once));
+  [[gnu::always_inline]] vec reduced() const {
+    const auto by = V::repeat(reduction_factor());
+    const auto crossed = V::three_multiplications ? V::exor3(middle, low, high) : middle;
+    const auto once = V::exor3(crossed, V::swap_halves(low), V::template multiply<0x01>(by, low));
+    return V::exor3(high, V::swap_halves(once), V::template multiply<0x01>(by, once));
   }
 };
 
@@ -120,25 +139,28 @@ class packet {
 
   [[gnu::always_inline]] __m128i long_one(std::uint32_t hashed, std::uint32_t vectors, __m128i& mask) {
     constexpr unsigned blocks = stride * V::blocks;
+    factor<V> factors[stride];  // made once; where they are nothing but loads, each stride loads its own
+    if constexpr (V::three_multiplications)
+      each<stride>([&](auto g) __attribute__((always_inline)) { factors[g] = power(blocks, g); });
     auto text = whole_text<true>(mask, [](auto) {});
     __m128i hash = _mm_setzero_si128();
     while (vectors > 2 * stride) {
-      text = hashing(text, hash, [&](auto step) __attribute__((always_inline)) {
+      text = hashing(text, factors, hash, [&](auto step) __attribute__((always_inline)) {
         __m128i unused;
         return whole_text<false>(unused, step);
       });
       vectors -= stride;
       hashed -= blocks;
     }
-    return last_part<stride>(text, hash, hashed - blocks, vectors - stride, mask);
+    return last_part<stride>(text, factors, hash, hashed - blocks, vectors - stride, mask);
   }
 
   template <int Groups>
-  [[gnu::always_inline]] __m128i last_part(const row<V, stride>& before, __m128i hash, std::uint32_t hashed,
+  [[gnu::always_inline]] __m128i last_part(const row<V, stride>& before, const factor<V> (&factors)[stride], __m128i hash, std::uint32_t hashed,
                                            std::uint32_t vectors, __m128i& mask) {
     if constexpr (Groups > 1)
-      if (vectors < Groups) return last_part<Groups - 1>(before, hash, hashed, vectors, mask);
-    auto text = hashing(before, hash, [&](auto step) __attribute__((always_inline)) {
+      if (vectors < Groups) return last_part<Groups - 1>(before, factors, hash, hashed, vectors, mask);
+    auto text = hashing(before, factors, hash, [&](auto step) __attribute__((always_inline)) {
       __m128i unused;
       return last_text<Groups, false>(hashed, unused, step);
     });
@@ -150,18 +172,22 @@ class packet {
 
   // Takes a full stride of text into the hash, one vector between each two rounds of `cipher`.
   template <class Cipher>
-  [[gnu::always_inline]] auto hashing(row<V, stride> text, __m128i& hash, Cipher cipher) {
+  [[gnu::always_inline]] auto hashing(row<V, stride> text, const factor<V> (&factors)[stride], __m128i& hash, Cipher cipher) {
     product<V> sum;
-    text.at[0] = V::exor(text.at[0], V::only_first(hash));
     auto next = cipher([&](auto r) __attribute__((always_inline)) {
-      if constexpr (r < stride) sum.add(text.at[r], power(stride * V::blocks, r));
+      // the first vector last: it waits for the hash before
+      constexpr int vector = (r + 1) % stride;
+      if constexpr (r < stride) {
+        if constexpr (vector == 0) text.at[0] = V::exor(text.at[0], V::only_first(hash));
+        sum.add(text.at[vector], V::three_multiplications ? factors[vector] : power(stride * V::blocks, vector));
+      }
       if constexpr (r == stride) hash = V::sum_of_blocks(sum.reduced());
     });
     return next;
   }
 
-  [[gnu::always_inline]] vec power(std::uint32_t of_first, int vector) const {
-    return V::load(key_.powers_end() - 16 * std::size_t{of_first} + V::bytes * static_cast<unsigned>(vector));
+  [[gnu::always_inline]] factor<V> power(std::uint32_t of_first, int vector) const {
+    return factor<V>(V::load(key_.powers_end() - 16 * std::size_t{of_first} + V::bytes * static_cast<unsigned>(vector)));
   }
 
   // Key stream for the next vectors; step(r) runs behind round r.
