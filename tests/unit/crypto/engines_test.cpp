@@ -91,6 +91,26 @@ TEST(crypto_engines, a_faulty_engine_is_passed_over) {
   }
 }
 
+// The wider of our own kernels spoilt: the narrower takes its place, and never the spoilt one.
+TEST(crypto_engines, a_faulty_kernel_gives_way_to_the_other_width) {
+  for (const auto spoilt : {vaes_width::bits_512, vaes_width::bits_256}) {
+    if (!make_vaes_gcm_engine(spoilt)) continue;  // a processor without
+    for (const auto what : {fault::ciphertext, fault::icv, fault::accepts_forgery, fault::rejects_all}) {
+      std::vector<std::unique_ptr<esp_engine>> candidates;
+      candidates.push_back(std::make_unique<faulty_engine>(make_vaes_gcm_engine(spoilt).value(), what));
+      candidates.push_back(make_vaes_gcm_engine(vaes_width::bits_256).value());
+      candidates.push_back(make_openssl_engine().value());
+      const auto choices = choose_engines(candidates);
+      ASSERT_TRUE(choices) << choices.error().reason;
+      for (const auto suite : {esp_suite::aes128gcm16, esp_suite::aes192gcm16, esp_suite::aes256gcm16}) {
+        const auto& choice = (*choices)[static_cast<std::size_t>(suite)];
+        EXPECT_EQ(choice.engine->name(), "vaes256-gcm");
+        EXPECT_EQ(choice.note, "faulty failed its self-test");
+      }
+    }
+  }
+}
+
 TEST(crypto_engines, the_note_names_every_engine_that_failed) {
   std::vector<std::unique_ptr<esp_engine>> candidates;
   candidates.push_back(make_faulty(fault::icv));
@@ -201,6 +221,14 @@ TEST(crypto_worker, sorts_a_burst_by_engine) {
   EXPECT_EQ(chosen(esp_suite::aes128gcm16), "ipsec-mb-vaes");
   EXPECT_EQ(chosen(esp_suite::aes128cbc_sha1), "openssl");
   serves_all_suites_in_one_burst(engines);
+}
+
+TEST(crypto_worker, serves_all_suites_by_the_narrow_kernel_too) {
+  std::vector<std::unique_ptr<esp_engine>> candidates;
+  if (auto own = make_vaes_gcm_engine(vaes_width::bits_256)) candidates.push_back(std::move(*own));
+  candidates.push_back(make_ipsec_mb_engine().value());
+  candidates.push_back(make_openssl_engine().value());
+  serves_all_suites_in_one_burst(crypto_engines::start(std::move(candidates)).value());
 }
 
 TEST(iv_source, a_million_values_without_repeat_and_even) {
