@@ -76,6 +76,24 @@ def test_only_drivers_see_eal_ethdev_cryptodev_and_ipsec_mb():
     assert not wrong, "\n".join(wrong)
 
 
+def test_x86_is_named_by_the_kernels_alone():
+    wrong = [f"{path} includes {name[1:]}" for path in cpp_files() if not is_under(path, "drivers/crypto/gcm")
+             for name in includes(path) if re.fullmatch(r"<(\w*mmintrin|immintrin|x86\w*|cpuid)\.h", name)
+             and not is_under(path, "tests")]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_kernels_for_newer_processors_use_no_standard_library():
+    """An inline function compiled in them could be the copy that the linker keeps for every processor."""
+    kernels = [path for path in cpp_files() if re.fullmatch(r"drivers/crypto/gcm/(kernel|kernel_\d+|vector_\d+)\.[ch]pp",
+                                                            path.as_posix())]
+    assert len(kernels) == 5
+    wrong = [f"{path} includes {name[1:]}" for path in kernels for name in includes(path)
+             if name not in ("<immintrin.h", "<cstddef", "<cstdint") and not name.startswith('"drivers/crypto/gcm/')]
+    wrong += [f"{path} says {match}" for path in kernels for match in re.findall(r"std::(?!u?int\d+_t|size_t)\w+", text(path))]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_includes_are_written_from_the_root():
     wrong = [f'{path}: "{name}"' for path in cpp_files() for name in included_folders(path)
              if "/" not in name or name.startswith(".")]

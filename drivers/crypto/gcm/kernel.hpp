@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "drivers/crypto/gcm/always_inline.hpp"
 #include "drivers/crypto/gcm/kernels.hpp"
 
 namespace {
@@ -108,21 +109,23 @@ class packet {
  private:
   [[gnu::always_inline]] packet(const esp_op& op, const gcm_key& key)
       : at_(op.esp), left_(16 + std::int64_t{op.payload_length}), key_(key) {
-    each<Rounds + 1>([&](auto r) __attribute__((always_inline)) { rounds_[r] = V::repeat_at(key.round_keys() + 16 * r); });
+    each<Rounds + 1>([&](auto r)
+                         __attribute__((always_inline)) { rounds_[r] = V::repeat_at(key.round_keys() + 16 * r); });
     const auto header = load_block(op.esp);
     // The nonce is salt and IV (RFC 4106 4); the counter is kept in the processor's order until it is used.
     std::uint32_t salt;
     __builtin_memcpy(&salt, key.salt, 4);
-    const auto iv = _mm_shuffle_epi8(header, _mm_set_epi8(-1, -1, -1, -1, 15, 14, 13, 12, 11, 10, 9, 8, -1, -1, -1, -1));
+    const auto iv =
+        _mm_shuffle_epi8(header, _mm_set_epi8(-1, -1, -1, -1, 15, 14, 13, 12, 11, 10, 9, 8, -1, -1, -1, -1));
     const auto nonce = _mm_or_si128(iv, _mm_cvtsi32_si128(static_cast<int>(salt)));
     counters_ = V::add32(V::repeat(_mm_or_si128(nonce, _mm_set_epi32(1, 0, 0, 0))), V::block_numbers());
     // RFC 4106 5: SPI and sequence number, or SPI and extended sequence number. Turned round, to be hashed.
     if (key.esn) {
-      const auto spread = _mm_shuffle_epi8(header, _mm_set_epi8(0, 1, 2, 3, -1, -1, -1, -1, 4, 5, 6, 7, -1, -1, -1, -1));
+      const auto spread =
+          _mm_shuffle_epi8(header, _mm_set_epi8(0, 1, 2, 3, -1, -1, -1, -1, 4, 5, 6, 7, -1, -1, -1, -1));
       associated_ = _mm_or_si128(spread, _mm_set_epi32(0, static_cast<int>(op.sequence_high), 0, 0));
     } else {
-      associated_ =
-          _mm_shuffle_epi8(header, _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, -1, -1, -1, -1, -1, -1, -1, -1));
+      associated_ = _mm_shuffle_epi8(header, _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, -1, -1, -1, -1, -1, -1, -1, -1));
     }
     lengths_ = _mm_set_epi64x(key.esn ? 96 : 64, 8 * std::int64_t{op.payload_length});
   }
@@ -137,15 +140,20 @@ class packet {
     return V::sum_of_blocks(sum.reduced());
   }
 
+  // Where V::hash_by_place, each place in a vector has a hash of its own up to the last stride, of every so manieth
+  // block: one power multiplies all places. The last stride brings the hashes together.
   [[gnu::always_inline]] __m128i long_one(std::uint32_t hashed, std::uint32_t vectors, __m128i& mask) {
     constexpr unsigned blocks = stride * V::blocks;
-    factor<V> factors[stride];  // made once; where they are nothing but loads, each stride loads its own
-    if constexpr (V::three_multiplications)
-      each<stride>([&](auto g) __attribute__((always_inline)) { factors[g] = power(blocks, g); });
+    factor<V> factors[stride];
+    each<stride>([&](auto g) __attribute__((always_inline)) {
+      factors[g] = V::hash_by_place
+                       ? factor<V>(V::repeat_at(key_.powers_end() - V::bytes * static_cast<std::size_t>(stride - g)))
+                       : power(blocks, g);
+    });
     auto text = whole_text<true>(mask, [](auto) {});
-    __m128i hash = _mm_setzero_si128();
+    vec hash = V::zero();
     while (vectors > 2 * stride) {
-      text = hashing(text, factors, hash, [&](auto step) __attribute__((always_inline)) {
+      text = hashing<false>(text, factors, hash, [&](auto step) __attribute__((always_inline)) {
         __m128i unused;
         return whole_text<false>(unused, step);
       });
@@ -156,38 +164,42 @@ class packet {
   }
 
   template <int Groups>
-  [[gnu::always_inline]] __m128i last_part(const row<V, stride>& before, const factor<V> (&factors)[stride], __m128i hash, std::uint32_t hashed,
-                                           std::uint32_t vectors, __m128i& mask) {
+  [[gnu::always_inline]] __m128i last_part(const row<V, stride>& before, const factor<V> (&factors)[stride], vec hash,
+                                           std::uint32_t hashed, std::uint32_t vectors, __m128i& mask) {
     if constexpr (Groups > 1)
       if (vectors < Groups) return last_part<Groups - 1>(before, factors, hash, hashed, vectors, mask);
-    auto text = hashing(before, factors, hash, [&](auto step) __attribute__((always_inline)) {
+    auto text = hashing<true>(before, factors, hash, [&](auto step) __attribute__((always_inline)) {
       __m128i unused;
       return last_text<Groups, false>(hashed, unused, step);
     });
-    text.at[0] = V::exor(text.at[0], V::only_first(hash));
+    text.at[0] = V::exor(text.at[0], hash);
     product<V> sum;
     each<Groups>([&](auto g) __attribute__((always_inline)) { sum.add(text.at[g], power(hashed, g)); });
     return V::sum_of_blocks(sum.reduced());
   }
 
-  // Takes a full stride of text into the hash, one vector between each two rounds of `cipher`.
-  template <class Cipher>
-  [[gnu::always_inline]] auto hashing(row<V, stride> text, const factor<V> (&factors)[stride], __m128i& hash, Cipher cipher) {
+  // Takes a full stride of text into the hash (of each place, but for the last stride), one vector between each two
+  // rounds of `cipher`.
+  template <bool Last, class Cipher>
+  [[gnu::always_inline]] auto hashing(row<V, stride> text, const factor<V> (&factors)[stride], vec& hash,
+                                      Cipher cipher) {
+    constexpr bool by_place = V::hash_by_place && !Last;
     product<V> sum;
     auto next = cipher([&](auto r) __attribute__((always_inline)) {
       // the first vector last: it waits for the hash before
       constexpr int vector = (r + 1) % stride;
       if constexpr (r < stride) {
-        if constexpr (vector == 0) text.at[0] = V::exor(text.at[0], V::only_first(hash));
-        sum.add(text.at[vector], V::three_multiplications ? factors[vector] : power(stride * V::blocks, vector));
+        if constexpr (vector == 0) text.at[0] = V::exor(text.at[0], hash);
+        sum.add(text.at[vector], by_place || !V::hash_by_place ? factors[vector] : power(stride * V::blocks, vector));
       }
-      if constexpr (r == stride) hash = V::sum_of_blocks(sum.reduced());
+      if constexpr (r == stride) hash = by_place ? sum.reduced() : V::only_first(V::sum_of_blocks(sum.reduced()));
     });
     return next;
   }
 
   [[gnu::always_inline]] factor<V> power(std::uint32_t of_first, int vector) const {
-    return factor<V>(V::load(key_.powers_end() - 16 * std::size_t{of_first} + V::bytes * static_cast<unsigned>(vector)));
+    return factor<V>(
+        V::load(key_.powers_end() - 16 * std::size_t{of_first} + V::bytes * static_cast<unsigned>(vector)));
   }
 
   // Key stream for the next vectors; step(r) runs behind round r.
@@ -224,8 +236,8 @@ class packet {
     return turned(V::clean(part, Encrypt ? out : in));
   }
 
-  // Ciphers a stride; returns the ciphertext to be hashed. Only where nothing but the lengths is to come, and they begin
-  // a vector, the payload may end within the stride: in its last block.
+  // Ciphers a stride; returns the ciphertext to be hashed. Only where nothing but the lengths is to come, and they
+  // begin a vector, the payload may end within the stride: in its last block.
   template <bool First, class Step>
   [[gnu::always_inline]] row<V, stride> whole_text(__m128i& mask, Step step) {
     auto stream = key_stream<stride>(step);
@@ -274,7 +286,8 @@ class packet {
       op.ok = true;
     } else {
       const auto differ = _mm_xor_si128(tag, _mm_loadu_si128(icv));
-      op.ok = _mm_testz_si128(differ, differ) != 0;  // the whole difference at once: no byte is looked at before another
+      op.ok =
+          _mm_testz_si128(differ, differ) != 0;  // the whole difference at once: no byte is looked at before another
     }
   }
 
@@ -317,10 +330,11 @@ inline __m128i times(__m128i a, __m128i b) {
   const auto low = _mm_clmulepi64_si128(a, b, 0x00), high = _mm_clmulepi64_si128(a, b, 0x11);
   auto middle = _mm_xor_si128(_mm_clmulepi64_si128(a, b, 0x01), _mm_clmulepi64_si128(a, b, 0x10));
   middle = _mm_xor_si128(_mm_xor_si128(middle, _mm_shuffle_epi32(low, 0x4e)), _mm_clmulepi64_si128(factor, low, 0x01));
-  return _mm_xor_si128(_mm_xor_si128(high, _mm_shuffle_epi32(middle, 0x4e)), _mm_clmulepi64_si128(factor, middle, 0x01));
+  return _mm_xor_si128(_mm_xor_si128(high, _mm_shuffle_epi32(middle, 0x4e)),
+                       _mm_clmulepi64_si128(factor, middle, 0x01));
 }
 
-void expand(gcm_key& to, const std::uint8_t* cipher_key) noexcept {
+inline void expand(gcm_key& to, const std::uint8_t* cipher_key) noexcept {
   const unsigned given = to.rounds - 6u, all = 4u * (to.rounds + 1u), powers = trunkgate::gcm::powers_of(to.rounds);
   std::uint8_t* const keys = to.schedule + 16 * powers;
   std::uint32_t word = 0, constant = 1;

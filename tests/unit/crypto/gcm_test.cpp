@@ -97,8 +97,8 @@ TEST(gcm, every_length_up_to_9000) {
 // A packet that ends where its memory does, and one that begins there: a byte read or written outside ends the test.
 TEST(gcm, nothing_outside_of_the_packet_is_touched) {
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  auto* const map = static_cast<std::uint8_t*>(
-      mmap(nullptr, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  auto* const map =
+      static_cast<std::uint8_t*>(mmap(nullptr, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   ASSERT_NE(map, MAP_FAILED);
   ASSERT_EQ(mprotect(map, page, PROT_NONE), 0);
   ASSERT_EQ(mprotect(map + 2 * page, page, PROT_NONE), 0);
@@ -117,7 +117,8 @@ TEST(gcm, nothing_outside_of_the_packet_is_touched) {
           processor->encrypt(one);
           ASSERT_TRUE(std::ranges::equal(sealed, std::span(at, sealed.size()))) << engine->name() << " " << length;
           processor->decrypt(one);
-          ASSERT_TRUE(op.ok && std::ranges::equal(clear, std::span(at, clear.size()))) << engine->name() << " " << length;
+          ASSERT_TRUE(op.ok && std::ranges::equal(clear, std::span(at, clear.size())))
+              << engine->name() << " " << length;
         }
       }
     }
