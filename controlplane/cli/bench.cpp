@@ -18,6 +18,7 @@ constexpr option_row packets_row{"packets", "N", "packets of each run"};
 constexpr option_row stages_row{"stages", "", "cycles of every stage, too"};
 constexpr option_row json_row{"json", "FILE", "writes everything as JSON"};
 
+constexpr option_row targets_options[] = {runs_row, packets_row, json_row};
 constexpr option_row crypto_options[] = {
     suite_row, size_row, {"keys", "LIST", "keys in turn, 1 to 100000"}, runs_row, packets_row, json_row,
 };
@@ -50,6 +51,7 @@ constexpr option_row ike_options[] = {
 };
 
 constexpr benchmark all_benchmarks[] = {
+    {"targets", "what is to be reached, and how far it is: also without WHAT; some minutes", targets_options},
     {"crypto", "every engine alone: protecting and opening ESP packets", crypto_options},
     {"esp", "one worker, the whole path through ESP, packets from memory", esp_options},
     {"forward", "one worker, the whole path without ESP", forward_options},

@@ -14,6 +14,7 @@ struct benchmark {
   std::string_view help;
   std::span<const option_row> options;
 };
+// The first is what is measured when none is named.
 [[nodiscard]] std::span<const benchmark> benchmarks();
 [[nodiscard]] const benchmark* find_benchmark(std::string_view name);
 [[nodiscard]] std::string benchmark_list();  // "crypto, esp, ..."

@@ -124,7 +124,7 @@ constexpr verb all_verbs[] = {
      0, 8, capture_options, run_capture},
     {"doctor", "", "what this machine gives, and what is missing", 0, 0, doctor_options, run_doctor},
     {"schema", "", "what a configuration may hold", 0, 0, schema_options, run_schema},
-    {"bench", "WHAT [OPTIONS]", "measures this machine", 0, 0, {}, run_bench, true},
+    {"bench", "[WHAT] [OPTIONS]", "measures this machine", 0, 0, {}, run_bench, true},
     {"completion", "bash", "a completion script for the shell", 1, 1, {}, print_completion},
     {"version", "", "the version", 0, 0, {}, print_version},
     {"help", "[COMMAND]", "this text, or a command's options", 0, 1, {}, print_help},

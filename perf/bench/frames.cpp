@@ -13,6 +13,11 @@ constexpr std::uint16_t wrapping = 256;   // Ethernet, outer header, ESP, paddin
 
 }  // namespace
 
+buffer_pools::~buffer_pools() {
+  rte_mempool_free(ordinary_);
+  rte_mempool_free(large_);
+}
+
 result<rte_mempool*> buffer_pools::for_packets(packet_sizes sizes) {
   const bool large = sizes.largest() > largest_ordinary_packet;
   auto& pool = large ? large_ : ordinary_;

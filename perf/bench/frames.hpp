@@ -16,6 +16,10 @@ using chunk = std::array<rte_mbuf*, chunk_packets>;
 // Buffers for packets of these sizes. The larger ones are made when they are first wanted.
 class buffer_pools {
  public:
+  buffer_pools() = default;
+  ~buffer_pools();  // no buffer is in use any more
+  buffer_pools(const buffer_pools&) = delete;
+  buffer_pools& operator=(const buffer_pools&) = delete;
   [[nodiscard]] result<rte_mempool*> for_packets(packet_sizes sizes);
 
  private:

@@ -1,4 +1,3 @@
-#include <cstdio>
 #include <cstdlib>
 
 #include <openssl/crypto.h>
@@ -6,6 +5,7 @@
 #include <rte_version.h>
 
 #include "controlplane/cli/machine.hpp"
+#include "perf/bench/numbers.hpp"
 #include "perf/bench/report.hpp"
 
 namespace trunkgate::bench {
@@ -13,12 +13,6 @@ namespace {
 
 constexpr const char* interesting_flags[] = {"aes",        "pclmulqdq", "avx2",    "sha_ni",    "vaes",
                                              "vpclmulqdq", "gfni",      "avx512f", "hypervisor"};
-
-std::string number(double value, int digits = 0) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.*f", digits, value);
-  return text;
-}
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "perf/bench/measure.hpp"
+#include "perf/bench/targets.hpp"
 
 namespace {
 
@@ -37,10 +38,17 @@ int report(const bench_options& options, const machine_report& machine, Measure&
   show_progress("");
   if (!done) return fail(done.error().reason);
   if (stop) std::cout << "stopped: what was measured so far\n";
-  std::cout << result_tables(measured, machine, options.stages);
+  const auto against_targets =
+      options.what->name == "targets" ? target_results(measured) : std::vector<target_result>{};
+  if (options.what->name == "targets")
+    std::cout << target_tables(against_targets) << checks_text(measured);
+  else
+    std::cout << result_tables(measured, machine, options.stages);
+  auto written = to_json(measured, machine);
+  for (const auto& one : against_targets) written["results"].push_back(target_json(one));
   if (!options.json_file.empty()) {
     std::ofstream file(options.json_file);
-    file << to_json(measured, machine).dump(2) << "\n";
+    file << written.dump(2) << "\n";
     if (!file.flush()) return fail(options.json_file + ": can't be written");
   }
   if (wrong_in(measured) != 0) return fail("something was lost, damaged or not found: the figures mean nothing");

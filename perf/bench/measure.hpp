@@ -17,6 +17,10 @@ struct observer {
 [[nodiscard]] result<void> measure(const bench_options& options, const crypto_engines& engines, const observer& by,
                                    results& into);
 
+// What every row of the targets needs (targets.hpp), however little it is.
+[[nodiscard]] result<void> measure_targets(const bench_options& options, const crypto_engines& engines,
+                                           const observer& by, results& into);
+
 // IKE needs no engine and no memory of DPDK's.
 [[nodiscard]] result<void> measure_ike(const bench_options& options, const observer& by, results& into);
 

@@ -200,17 +200,18 @@ std::string_view name(direction which) {
 }
 
 result<bench_options> parse_options(std::span<const std::string> words) {
-  if (words.empty()) return failure("what? There is " + benchmark_list() + "\n" + usage());
-  const auto* what = find_benchmark(words.front());
+  // Without a word of what to measure it is the targets.
+  const bool named = !words.empty() && !words.front().starts_with('-');
+  const auto* what = named ? find_benchmark(words.front()) : &benchmarks().front();
   if (what == nullptr)
     return failure("there is no benchmark \"" + words.front() + "\"; there is " + benchmark_list() + "\n" + usage());
   auto options = defaults(*what);
-  for (std::size_t i = 1; i < words.size(); ++i) {
+  for (std::size_t i = named ? 1 : 0; i < words.size(); ++i) {
     const auto& word = words[i];
     const auto row =
         std::ranges::find_if(what->options, [&](const auto& o) { return word == "--" + std::string(o.name); });
     if (row == what->options.end())
-      return failure("bench " + words.front() + ": there is no option \"" + word + "\"\n" + usage());
+      return failure("bench " + std::string(what->name) + ": there is no option \"" + word + "\"\n" + usage());
     if (row->value.empty()) {
       options.stages = true;  // the only one that takes nothing
       continue;

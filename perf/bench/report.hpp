@@ -98,6 +98,8 @@ struct results {
   std::vector<scale_figures> scale;
 };
 [[nodiscard]] std::string result_tables(const results& measured, const machine_report& machine, bool stages);
+// How many packets were compared, and how many were wrong.
+[[nodiscard]] std::string checks_text(const results& measured);
 [[nodiscard]] nlohmann::ordered_json to_json(const results& measured, const machine_report& machine);
 [[nodiscard]] std::string ike_table(const std::vector<ike_result>& list);
 [[nodiscard]] std::string scale_text(const scale_figures& figures);

@@ -1,6 +1,5 @@
-#include <cstdio>
-
 #include "controlplane/cli/table.hpp"
+#include "perf/bench/numbers.hpp"
 #include "perf/bench/report.hpp"
 #include "perf/bench/report_figures.hpp"
 
@@ -8,13 +7,6 @@ namespace trunkgate::bench {
 namespace {
 
 using enum table::alignment;
-
-std::string number(double value, int digits = 0) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.*f", digits, value);
-  return text;
-}
-std::string count(std::uint64_t value) { return std::to_string(value); }
 
 }  // namespace
 

@@ -1,6 +1,5 @@
-#include <cstdio>
-
 #include "controlplane/cli/table.hpp"
+#include "perf/bench/numbers.hpp"
 #include "perf/bench/report.hpp"
 #include "perf/bench/report_figures.hpp"
 
@@ -9,12 +8,6 @@ namespace {
 
 using enum table::alignment;
 
-std::string number(double value, int digits = 0) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.*f", digits, value);
-  return text;
-}
-std::string count(std::uint64_t value) { return std::to_string(value); }
 severity how(std::uint64_t wrong) { return wrong == 0 ? severity::fine : severity::problem; }
 
 std::string sum_of_checks(std::uint64_t verified, std::uint64_t wrong) {
@@ -183,6 +176,14 @@ std::string result_tables(const results& measured, const machine_report& machine
   for (const auto& result : measured.forward)
     out += stage_table("forward " + result.sizes.name() + " B, " + count(result.flows) + " flows", result.runs);
   return out;
+}
+
+std::string checks_text(const results& measured) {
+  std::uint64_t verified = 0;
+  for (const auto& result : measured.crypto) verified += result.checked.verified;
+  for (const auto& result : measured.esp) verified += result.checked.verified;
+  for (const auto& result : measured.forward) verified += result.checked.verified;
+  return sum_of_checks(verified, wrong_in(measured));
 }
 
 std::uint64_t wrong_in(const results& measured) {

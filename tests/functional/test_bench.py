@@ -43,6 +43,26 @@ def test_esp(tmp_path):
         assert f"{one['direction']} {one['suite']} {one['size']} B" in text
 
 
+def test_without_a_word_it_is_the_targets(tmp_path):
+    file = tmp_path / "figures.json"
+    done = run(TRUNKGATE, "bench", *RUN, "--json", str(file), check=False)
+    assert done.returncode == 0, done.stderr
+    assert "TARGET" in done.stdout and "RATIO" in done.stdout and ", none wrong" in done.stdout
+    results = json.loads(file.read_text())["results"]
+    targets = {(one["figure"], one.get("size")): one for one in results if one["bench"] == "targets"}
+    assert len(targets) == 15
+    for (figure, size), target, own in ((("aes128gcm16 out, 1 SA", 64), 165, 90), (("aes128gcm16 in, 1 SA", 350), 245, 80),
+                                        (("aes128gcm16 out, 4096 SAs", 64), 300, 90), (("aes128cbc-sha256 out, 1 SA", 1420), 1870, 80)):
+        one = targets[figure, size]
+        assert one["target"] == target and one["own_target"] == own and one["min"] <= one["median"]
+        assert one["ratio"] == pytest.approx(one["min"] / target, abs=0.01)
+        (measured,) = (entry for entry in results if entry["bench"] == "esp" and entry["size"] == size
+                       and f"{entry['suite']} {entry['direction']}, {entry['sas']} SA" == figure.removesuffix("s"))
+        assert measured["cycles_per_packet"]["min"] == one["min"] and measured["wrong"] == 0
+    assert targets["plain forwarding", 64]["target"] == 60
+    assert targets["bytes of an SA pair", None]["target"] == 2500
+
+
 def test_loop_is_the_sum_of_both_directions(tmp_path):
     results, _ = bench(tmp_path, "esp", "--direction", "out,in,loop", "--size", "64", "--sas", "1", "--runs", "1", "--packets", "4096")
     out, into, loop = (one["cycles_per_packet"]["min"] for one in results)
@@ -115,7 +135,7 @@ def test_ike_at_scale(tmp_path):
     (["esp", "--suite", "rot13"], "aes256gcm16"), (["esp", "--size", "9001"], "from 40 to 9000 or imix"),
     (["memory", "--object", "cat"], "sa_pair"), (["crypto", "--sas", "1"], "--keys"),
     (["ike", "--ke", "rot13"], "rot13"), (["ike", "--auth", "eap"], "psk, ecdsa, rsa, ed25519"),
-    (["quic"], "there is crypto, esp, forward, ike, memory"), ([], "There is crypto, esp, forward, ike, memory")])
+    (["quic"], "there is targets, crypto, esp, forward, ike, memory"), (["--size", "64"], "bench targets: there is no option")])
 def test_refuses_with_what_is_possible(words, reason):
     done = run(TRUNKGATE, "bench", *words, check=False)
     assert done.returncode == 1 and reason in done.stderr, done.stderr
