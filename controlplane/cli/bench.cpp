@@ -50,6 +50,10 @@ constexpr option_row ike_options[] = {
     json_row,
 };
 
+constexpr option_row diff_options[] = {
+    {"any-machine", "", "figures of two machines, too: their ratio tells little"},
+};
+
 constexpr benchmark all_benchmarks[] = {
     {"targets", "what is to be reached, and how far it is: also without WHAT; some minutes", targets_options},
     {"crypto", "every engine alone: protecting and opening ESP packets", crypto_options},
@@ -57,6 +61,7 @@ constexpr benchmark all_benchmarks[] = {
     {"forward", "one worker, the whole path without ESP", forward_options},
     {"ike", "IKE handshakes per second of a processor, memory per peer, many tunnels at once", ike_options},
     {"memory", "bytes and seconds of SAs, routes, rules and buffers; workers while rules are rebuilt", memory_options},
+    {"diff", "two files of --json, BEFORE and AFTER: same, faster or slower; exit status 1 if slower", diff_options, 2},
 };
 
 }  // namespace

@@ -13,6 +13,7 @@ struct benchmark {
   std::string_view name;
   std::string_view help;
   std::span<const option_row> options;
+  std::size_t files = 0;  // named behind it
 };
 // The first is what is measured when none is named.
 [[nodiscard]] std::span<const benchmark> benchmarks();

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "perf/bench/diff.hpp"
 #include "perf/bench/measure.hpp"
 #include "perf/bench/targets.hpp"
 
@@ -56,6 +57,11 @@ int report(const bench_options& options, const machine_report& machine, Measure&
 }
 
 int run(const bench_options& options) {
+  if (options.what->name == "diff") {
+    const auto none_slower = print_difference(options.files[0], options.files[1], options.any_machine);
+    if (!none_slower) return fail(none_slower.error().reason);
+    return *none_slower ? 0 : 1;
+  }
   if (options.what->name == "ike")
     return report(options, describe_machine(),
                   [&](const observer& by, results& into) { return measure_ike(options, by, into); });

@@ -182,6 +182,7 @@ bench_options defaults(const benchmark& what) {
     options.suites = every_suite();
     options.packets = 4096;
   }
+  if (what.name == "targets") options.packets = 16384;  // shorter than a time slice, where other work runs, too
   if (what.name == "memory") {
     options.counts = {1000, most_objects};
     (void)set_objects(options, "all").has_value();
@@ -210,15 +211,21 @@ result<bench_options> parse_options(std::span<const std::string> words) {
     const auto& word = words[i];
     const auto row =
         std::ranges::find_if(what->options, [&](const auto& o) { return word == "--" + std::string(o.name); });
+    if (row == what->options.end() && !word.starts_with('-') && options.files.size() < what->files) {
+      options.files.push_back(word);
+      continue;
+    }
     if (row == what->options.end())
       return failure("bench " + std::string(what->name) + ": there is no option \"" + word + "\"\n" + usage());
     if (row->value.empty()) {
-      options.stages = true;  // the only one that takes nothing
+      (row->name == "stages" ? options.stages : options.any_machine) = true;
       continue;
     }
     if (++i == words.size()) return failure(word + " wants a value: " + std::string(row->help));
     if (auto set = set_option(options, word, words[i]); !set) return std::unexpected(set.error());
   }
+  if (options.files.size() != what->files)
+    return failure("bench " + std::string(what->name) + ": wants two files that --json wrote: before, after");
   return options;
 }
 

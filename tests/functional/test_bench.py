@@ -131,11 +131,36 @@ def test_ike_at_scale(tmp_path):
     assert "TUNNELS AT ONCE" in text
 
 
+def test_diff_tells_change_from_noise(tmp_path):
+    before, after = tmp_path / "before.json", tmp_path / "after.json"
+    run(TRUNKGATE, "bench", "forward", "--size", "64,350", "--flows", "1", "--runs", "3", "--packets", "4096", "--json", str(before))
+    figures = json.loads(before.read_text())
+
+    def write(factor, spread=1.01):
+        for one in figures["results"]:
+            cycles = one["cycles_per_packet"]
+            cycles.update(min=100 * factor, median=100 * factor * spread, max=300 * factor)
+        return json.dumps(figures)
+
+    before.write_text(write(1))
+    for text, status, said in ((write(1), 0, "same"), (write(1.5), 1, "slower 50.0 %"), (write(0.5), 0, "faster 50.0 %"), (write(1.2, 3), 0, "same")):
+        after.write_text(text)
+        done = run(TRUNKGATE, "bench", "diff", str(before), str(after), check=False)
+        assert done.returncode == status and done.stdout.count(said) >= 2, done.stdout + done.stderr
+    figures["machine"]["cpu"] = "another"
+    after.write_text(write(1))
+    done = run(TRUNKGATE, "bench", "diff", str(before), str(after), check=False)
+    assert done.returncode == 1 and "two machines" in done.stderr and not done.stdout
+    done = run(TRUNKGATE, "bench", "diff", str(before), str(after), "--any-machine")
+    assert "two machines" in done.stdout
+
+
 @pytest.mark.parametrize(("words", "reason"), [
+    (["diff", "only-one.json"], "two files"), (["diff", "/nowhere", "/nowhere"], "/nowhere: can't be read"),
     (["esp", "--suite", "rot13"], "aes256gcm16"), (["esp", "--size", "9001"], "from 40 to 9000 or imix"),
     (["memory", "--object", "cat"], "sa_pair"), (["crypto", "--sas", "1"], "--keys"),
     (["ike", "--ke", "rot13"], "rot13"), (["ike", "--auth", "eap"], "psk, ecdsa, rsa, ed25519"),
-    (["quic"], "there is targets, crypto, esp, forward, ike, memory"), (["--size", "64"], "bench targets: there is no option")])
+    (["quic"], "there is targets, crypto, esp, forward, ike, memory, diff"), (["--size", "64"], "bench targets: there is no option")])
 def test_refuses_with_what_is_possible(words, reason):
     done = run(TRUNKGATE, "bench", *words, check=False)
     assert done.returncode == 1 and reason in done.stderr, done.stderr
