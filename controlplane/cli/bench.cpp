@@ -17,10 +17,11 @@ constexpr option_row runs_row{"runs", "N", "runs of each measurement"};
 constexpr option_row packets_row{"packets", "N", "packets of each run"};
 constexpr option_row stages_row{"stages", "", "cycles of every stage, too"};
 constexpr option_row json_row{"json", "FILE", "writes everything as JSON"};
+constexpr option_row html_row{"html", "FILE", "writes a page with plots"};
 
-constexpr option_row targets_options[] = {runs_row, packets_row, json_row};
+constexpr option_row targets_options[] = {runs_row, packets_row, json_row, html_row};
 constexpr option_row crypto_options[] = {
-    suite_row, size_row, {"keys", "LIST", "keys in turn, 1 to 100000"}, runs_row, packets_row, json_row,
+    suite_row, size_row, {"keys", "LIST", "keys in turn, 1 to 100000"}, runs_row, packets_row, json_row, html_row,
 };
 constexpr option_row esp_options[] = {
     {"direction", "LIST", "out (protect), in (open), loop (both, as a sum)"},
@@ -31,14 +32,16 @@ constexpr option_row esp_options[] = {
     packets_row,
     stages_row,
     json_row,
+    html_row,
 };
 constexpr option_row forward_options[] = {
-    size_row, {"flows", "LIST", "flows in turn, 1 to 100000"}, runs_row, packets_row, stages_row, json_row,
+    size_row, {"flows", "LIST", "flows in turn, 1 to 100000"}, runs_row, packets_row, stages_row, json_row, html_row,
 };
 constexpr option_row memory_options[] = {
     {"object", "LIST", "kinds of objects by name, or all"},
     {"count", "LIST", "how many of each, 1 to 100000"},
     json_row,
+    html_row,
 };
 constexpr option_row ike_options[] = {
     {"auth", "LIST", "psk, ecdsa, rsa, ed25519: how the peers prove themselves"},
@@ -48,6 +51,7 @@ constexpr option_row ike_options[] = {
     {"scale", "N", "instead: so many tunnels up at once, for two lifetimes"},
     {"lifetime", "SECONDS", "of the SAs of --scale, 10 to 3600"},
     json_row,
+    html_row,
 };
 
 constexpr option_row diff_options[] = {

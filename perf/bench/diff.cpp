@@ -4,15 +4,12 @@
 #include <cmath>
 #include <numbers>
 
+#include "perf/bench/entry_name.hpp"
+
 namespace trunkgate::bench {
 namespace {
 
 using nlohmann::json;
-
-// What says which measurement an entry is; all else in it is a figure or a note.
-constexpr const char* identity[] = {"bench",  "path",    "direction", "suite",   "role",    "auth",      "ke",
-                                    "object", "engine",  "size",      "keys",    "sas",     "flows",     "count",
-                                    "load",   "workers", "peers",     "streams", "payload", "transport", "lifetime"};
 
 struct figure_kind {
   const char* name;
@@ -40,20 +37,6 @@ constexpr double sigmas = 3;               // of the difference of two minima
 constexpr double hertz_tolerance = 0.005;  // of a calibrated clock
 
 std::string text_of(const json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
-
-// "esp out aes128gcm16 64 B, 1 SA": the words by themselves, the counts with their names.
-std::string name_of(const json& entry) {
-  std::string out;
-  for (const auto* key : identity) {
-    if (!entry.contains(key) || (std::string_view(key) == "workers" && entry[key] == 1)) continue;
-    out += (out.empty() ? "" : " ") + text_of(entry[key]);
-    if (std::string_view(key) == "size")
-      out += entry[key].is_number() ? " B" : "";
-    else if (entry[key].is_number())
-      out += " " + std::string(key);
-  }
-  return out;
-}
 
 double best_of(const json& figure, bool higher_is_better) {
   if (figure.is_number()) return figure.get<double>();
@@ -84,7 +67,7 @@ result<void> check_file(const json& file, const char* which) {
     return failure(name + ": no figures that `trunkgate bench ... --json` wrote");
   for (const auto& entry : file["results"])
     if (entry.value("wrong", 0) != 0)
-      return failure(name + ": " + name_of(entry) + " had wrong packets: its figures mean nothing");
+      return failure(name + ": " + entry_name(entry) + " had wrong packets: its figures mean nothing");
   return {};
 }
 
@@ -119,14 +102,14 @@ void compare_entries(const json& before, const json& after, std::vector<figure_c
     if (!before.contains(kind.name) || !after.contains(kind.name)) continue;
     const double first = best_of(before[kind.name], kind.higher_is_better);
     if (first <= 0) continue;
-    into.push_back({name_of(before) + (*kind.shown != 0 ? std::string(": ") + kind.shown : ""), first,
+    into.push_back({entry_name(before) + (*kind.shown != 0 ? std::string(": ") + kind.shown : ""), first,
                     best_of(after[kind.name], kind.higher_is_better), noise_between(before, after, kind),
                     kind.higher_is_better});
   }
 }
 
 const json* find_entry(const json& list, const std::string& name) {
-  const auto found = std::ranges::find(list, name, name_of);
+  const auto found = std::ranges::find(list, name, entry_name<json>);
   return found == list.end() ? nullptr : &*found;
 }
 
@@ -157,14 +140,14 @@ result<comparison> compare_figures(const json& before, const json& after, bool a
   for (auto& note : notes_of(before["machine"], after["machine"])) found.notes.push_back(std::move(note));
   for (const auto& entry : before["results"]) {
     if (!is_own_measurement(entry)) continue;
-    if (const auto* other = find_entry(after["results"], name_of(entry)))
+    if (const auto* other = find_entry(after["results"], entry_name(entry)))
       compare_entries(entry, *other, found.figures);
     else
-      found.only_before.push_back(name_of(entry));
+      found.only_before.push_back(entry_name(entry));
   }
   for (const auto& entry : after["results"])
-    if (is_own_measurement(entry) && find_entry(before["results"], name_of(entry)) == nullptr)
-      found.only_after.push_back(name_of(entry));
+    if (is_own_measurement(entry) && find_entry(before["results"], entry_name(entry)) == nullptr)
+      found.only_after.push_back(entry_name(entry));
   if (found.figures.empty()) return failure("the two files have no figure in common");
   return found;
 } catch (const json::exception& wrong) {

@@ -8,6 +8,7 @@
 
 #include "perf/bench/diff.hpp"
 #include "perf/bench/measure.hpp"
+#include "perf/bench/report_html.hpp"
 #include "perf/bench/targets.hpp"
 
 namespace {
@@ -29,6 +30,17 @@ void show_progress(const std::string& text) {
   if (::isatty(STDERR_FILENO) != 0) std::fprintf(stderr, "\r\033[K%s", text.c_str());
 }
 
+// False, and said: it could not be written. Nothing to do without a name.
+template <class Content>
+bool write_file(const std::string& name, Content&& content) {
+  if (name.empty()) return true;
+  std::ofstream file(name);
+  file << content();
+  if (file.flush()) return true;
+  fail(name + ": can't be written");
+  return false;
+}
+
 // Shows the machine, lets `measure_all(observer, results)` work, and shows and writes what it found.
 template <class Measure>
 int report(const bench_options& options, const machine_report& machine, Measure&& measure_all) {
@@ -47,11 +59,8 @@ int report(const bench_options& options, const machine_report& machine, Measure&
     std::cout << result_tables(measured, machine, options.stages);
   auto written = to_json(measured, machine);
   for (const auto& one : against_targets) written["results"].push_back(target_json(one));
-  if (!options.json_file.empty()) {
-    std::ofstream file(options.json_file);
-    file << written.dump(2) << "\n";
-    if (!file.flush()) return fail(options.json_file + ": can't be written");
-  }
+  if (!write_file(options.json_file, [&] { return written.dump(2) + "\n"; })) return 1;
+  if (!write_file(options.html_file, [&] { return html_page(written); })) return 1;
   if (wrong_in(measured) != 0) return fail("something was lost, damaged or not found: the figures mean nothing");
   return stop ? 130 : 0;
 }

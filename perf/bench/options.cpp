@@ -160,8 +160,8 @@ result<void> set_option(bench_options& options, const std::string& option, const
   if (option == "--object") return set_objects(options, value);
   if (option == "--sas" || option == "--keys" || option == "--flows" || option == "--count")
     return keep(numbers(option, value, 1, flow_limit), options.counts);
-  if (option == "--json") {
-    options.json_file = value;
+  if (option == "--json" || option == "--html") {
+    (option == "--json" ? options.json_file : options.html_file) = value;
     return {};
   }
   if (option == "--auth") return keep(auths(value), options.auths);

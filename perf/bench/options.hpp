@@ -32,9 +32,9 @@ struct bench_options {
   std::uint32_t scale = 0;      // tunnels at once; 0: handshakes are measured
   std::uint32_t lifetime = 60;  // seconds, of the SAs of `scale`
   bool stages = false;
-  std::string json_file;           // empty: none
-  std::vector<std::string> files;  // of diff: before, after
-  bool any_machine = false;        // of diff
+  std::string json_file, html_file;  // empty: none
+  std::vector<std::string> files;    // of diff: before, after
+  bool any_machine = false;          // of diff
 };
 
 // `words` behind "bench": what to measure, then its options. The error says what is possible.

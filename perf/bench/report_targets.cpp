@@ -74,7 +74,7 @@ nlohmann::ordered_json target_json(const target_result& result) {
   if (result.median) out["ratio_at_median"] = rounded(*result.median / row.required);
   if (row.stretch != 0) out["stretch"] = row.stretch;
   if (result.engine != 0) {
-    out["engine"] = rounded(result.engine);
+    out["engine_cycles"] = rounded(result.engine);
     out["times_engine"] = rounded(result.times_engine());
     if (row.engine_there != 0) out["times_engine_target"] = rounded(result.times_engine_target());
     out["own"] = rounded(result.own());

@@ -1,5 +1,6 @@
 """`trunkgate bench`: what each benchmark writes, what it refuses, that it fails when something is wrong, and that it can be interrupted."""
 
+import html.parser
 import json
 import signal
 import subprocess
@@ -23,6 +24,40 @@ def bench(tmp_path, *words):
     return written["results"], done.stdout
 
 
+class page_parts(html.parser.HTMLParser):
+    """What a page holds; an element that is not closed, or closes another, is an error."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.seen, self.attributes, self.text = [], [], set(), ""
+        self.feed(text)
+        assert self.open == [], self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag not in ("meta",):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.seen.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def check_page(text, written):
+    page = page_parts(text)
+    assert not {"script", "img", "link", "iframe", "image", "use"} & set(page.seen) and not {"src", "href"} & page.attributes
+    assert page.seen.count("svg") >= 3 and written["machine"]["cpu"] in page.text
+    for one in written["results"]:
+        assert str(one.get("figure", one["bench"])).split()[0] in page.text.lower()
+
+
 def check_spread(spread):
     assert 0 < spread["min"] <= spread["median"] <= spread["max"]
 
@@ -44,9 +79,10 @@ def test_esp(tmp_path):
 
 
 def test_without_a_word_it_is_the_targets(tmp_path):
-    file = tmp_path / "figures.json"
-    done = run(TRUNKGATE, "bench", *RUN, "--json", str(file), check=False)
+    file, page = tmp_path / "figures.json", tmp_path / "figures.html"
+    done = run(TRUNKGATE, "bench", *RUN, "--json", str(file), "--html", str(page), check=False)
     assert done.returncode == 0, done.stderr
+    check_page(page.read_text(), json.loads(file.read_text()))
     assert "TARGET" in done.stdout and "RATIO" in done.stdout and ", none wrong" in done.stdout
     results = json.loads(file.read_text())["results"]
     targets = {(one["figure"], one.get("size")): one for one in results if one["bench"] == "targets"}

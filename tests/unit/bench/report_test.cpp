@@ -5,6 +5,9 @@
 
 #include <gtest/gtest.h>
 
+#include "perf/bench/report_html.hpp"
+#include "perf/bench/svg_plot.hpp"
+
 namespace trunkgate::bench {
 namespace {
 
@@ -101,6 +104,33 @@ TEST(report, json_has_every_figure) {
 TEST(report, tables_fit_100_columns) {
   std::istringstream text(result_tables(one_of_each(), some_machine(), true));
   for (std::string line; std::getline(text, line);) EXPECT_LE(line.size(), 100u) << line;
+}
+
+TEST(report, a_page_has_everything_and_loads_nothing) {
+  auto written = to_json(one_of_each(), some_machine());
+  written["machine"]["cpu"] = "a <fast> CPU & more";
+  const auto page = html_page(written);
+  for (const auto* part : {"<!doctype html>", "a &lt;fast&gt; CPU &amp; more", "TSC", "2000 MHz", "Engines alone",
+                           "ESP, the whole path", "Plain forwarding", "Memory", "IKE", "<svg", "Where the cycles go",
+                           "100000 sas", "default-src 'none'", "</html>"})
+    EXPECT_NE(page.find(part), std::string::npos) << part;
+  for (const auto* part : {"<script", "http:", "https:", "src=", "url(", "@import", "nan", "inf\"", "class=\"wrong\""})
+    EXPECT_EQ(page.find(part), std::string::npos) << part;
+  written["results"][1]["wrong"] = 7;
+  EXPECT_NE(html_page(written).find("7 wrong"), std::string::npos);
+  written["results"].clear();  // stopped before the first
+  EXPECT_EQ(html_page(written).find("<svg"), std::string::npos);
+}
+
+TEST(report, bars_are_as_long_as_their_values) {
+  const auto plot =
+      bar_plot("title", "unit", {{"one", {{"", 50}}, 60, 100}, {"two", {{"", 200}}, std::nullopt, std::nullopt}});
+  // 200 are the whole 560.
+  EXPECT_NE(plot.find("width=\"140.0\""), std::string::npos) << plot;
+  EXPECT_NE(plot.find("width=\"560.0\""), std::string::npos) << plot;
+  EXPECT_NE(plot.find("50.0 / 100"), std::string::npos) << plot;
+  EXPECT_NE(plot.find("<line x1=\"610.0\""), std::string::npos) << plot;  // the target, half of the way
+  EXPECT_EQ(bar_plot("title", "unit", {}), "");
 }
 
 TEST(report, what_was_wrong_is_said_whichever_bench_found_it) {
