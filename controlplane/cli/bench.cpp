@@ -37,6 +37,7 @@ constexpr option_row esp_options[] = {
 constexpr option_row forward_options[] = {
     size_row, {"flows", "LIST", "flows in turn, 1 to 100000"}, runs_row, packets_row, stages_row, json_row, html_row,
 };
+constexpr option_row latency_options[] = {suite_row, size_row, runs_row, json_row, html_row};
 constexpr option_row memory_options[] = {
     {"object", "LIST", "kinds of objects by name, or all"},
     {"count", "LIST", "how many of each, 1 to 100000"},
@@ -64,6 +65,8 @@ constexpr benchmark all_benchmarks[] = {
     {"esp", "one worker, the whole path through ESP, packets from memory", esp_options},
     {"forward", "one worker, the whole path without ESP", forward_options},
     {"ike", "IKE handshakes per second of a processor, memory per peer, many tunnels at once", ike_options},
+    {"latency", "rates without loss (NDR) and with 0.5 % (PDR), and latency at 50 and 90 % of the first",
+     latency_options},
     {"memory", "bytes and seconds of SAs, routes, rules and buffers; workers while rules are rebuilt", memory_options},
     {"diff", "two files of --json, BEFORE and AFTER: same, faster or slower; exit status 1 if slower", diff_options, 2},
 };

@@ -5,14 +5,13 @@
 
 #include <rte_cycles.h>
 
-#include "dataplane/packet/headers.hpp"
+#include "perf/bench/judge.hpp"
 
 namespace trunkgate::bench {
 namespace {
 
-constexpr std::size_t esp_at = sizeof(ethernet_header) + sizeof(ipv4_header);
 constexpr std::size_t judge_every = 64;
-constexpr std::uint8_t hops_on_wire = 1, hops_behind = 2;
+constexpr std::uint8_t hops_behind = 2;
 
 }  // namespace
 
@@ -31,12 +30,6 @@ std::uint32_t esp_bench::sa_of(const std::uint8_t* frame) const {
   be32 spi;
   std::memcpy(&spi, frame + esp_at, sizeof spi);
   return std::min(spi.host() - first_spi, sas_ - 1);
-}
-
-esp_op esp_bench::operation(std::uint8_t* frame, std::uint32_t length, const esp_key* key) const {
-  const auto& row = info(suite_);
-  const auto fixed = static_cast<std::uint32_t>(esp_at + sizeof(esp_header) + row.iv + row.icv);
-  return {.esp = frame + esp_at, .payload_length = length - fixed, .sequence_high = 0, .key = key, .ok = false};
 }
 
 // Plain packets into the sender; what it puts on the wire goes to wire_.
@@ -93,7 +86,7 @@ void esp_bench::time_crypto(rte_mempool* pool, checker& checked, std::size_t bur
           const auto& frame = wire_[done + i];
           auto* at = rte_pktmbuf_mtod(buffer, std::uint8_t*);
           std::memcpy(at, &wire_bytes_[frame.offset], frame.length);
-          ops[i] = operation(at, frame.length, pair_.inbound[sa_of(at)]->key);
+          ops[i] = esp_operation(suite_, at, frame.length, pair_.inbound[sa_of(at)]->key);
         }))
       return;
     for (std::size_t at = 0; at < chunk_packets; at += burst) {
@@ -118,14 +111,7 @@ void esp_bench::time_crypto(rte_mempool* pool, checker& checked, std::size_t bur
 void esp_bench::ask_judge(checker& checked) {
   for (std::size_t i = 0; i < wire_.size(); i += judge_every) {
     auto* frame = &wire_bytes_[wire_[i].offset];  // nobody looks at it any more
-    const auto key = pair_.judge_key(sa_of(frame));
-    auto op = operation(frame, wire_[i].length, key ? key->get() : nullptr);
-    esp_op* const one = &op;
-    if (key) judge_->decrypt(std::span(&one, 1));
-    const std::uint8_t* payload = op.esp + sizeof(esp_header) + info(suite_).iv;
-    const std::size_t pad = payload[op.payload_length - 2];
-    const std::span inner(payload, op.payload_length - std::min<std::size_t>(op.payload_length, 2 + pad));
-    if (op.ok && checked.matches(inner, hops_on_wire))
+    if (judge_agrees(pair_, *judge_, suite_, sa_of(frame), checked, std::span(frame, wire_[i].length)))
       ++judged_;
     else
       checked.count_wrong(1);

@@ -45,7 +45,6 @@ class esp_bench {
   [[nodiscard]] std::uint64_t receive_round(rte_mempool* pool, checker& checked);
   void time_crypto(rte_mempool* pool, checker& checked, std::size_t burst, crypto_cycles& into);
   void ask_judge(checker& checked);
-  [[nodiscard]] esp_op operation(std::uint8_t* frame, std::uint32_t length, const esp_key* key) const;
   [[nodiscard]] std::uint32_t sa_of(const std::uint8_t* frame) const;
 
   gateway_pair pair_;

@@ -132,6 +132,7 @@ result<void> measure_memory(const bench_options& options, const crypto_engines& 
 result<void> measure(const bench_options& options, const crypto_engines& engines, const observer& by, results& into) {
   const auto what = options.what->name;
   if (what == "targets") return measure_targets(options, engines, by, into);
+  if (what == "latency") return measure_latency(options, engines, by, into);
   if (what == "memory") return measure_memory(options, engines, by, into);
   buffer_pools pools;
   if (what == "forward") {

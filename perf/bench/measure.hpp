@@ -21,6 +21,10 @@ struct observer {
 [[nodiscard]] result<void> measure_targets(const bench_options& options, const crypto_engines& engines,
                                            const observer& by, results& into);
 
+// A gateway under load from a generator in another thread: rates, and latency below them.
+[[nodiscard]] result<void> measure_latency(const bench_options& options, const crypto_engines& engines,
+                                           const observer& by, results& into);
+
 // IKE needs no engine and no memory of DPDK's.
 [[nodiscard]] result<void> measure_ike(const bench_options& options, const observer& by, results& into);
 

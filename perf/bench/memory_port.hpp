@@ -23,6 +23,7 @@ class memory_port final : public port_driver {
   [[nodiscard]] bool deliver(rte_mbuf* frame, std::uint16_t queue) { return towards_gateway_[queue]->put(frame); }
   [[nodiscard]] std::size_t deliver(std::span<rte_mbuf* const> frames);  // to queue 0: how many from the front
   [[nodiscard]] bool all_received(std::uint16_t queue = 0) const { return towards_gateway_[queue]->count() == 0; }
+  [[nodiscard]] unsigned waiting(std::uint16_t queue = 0) const { return towards_gateway_[queue]->count(); }
   [[nodiscard]] rte_mbuf* take();  // nullptr: nothing came out
   // What came out of queue 0, at most as many as `into` has places for.
   [[nodiscard]] std::span<rte_mbuf* const> take(std::span<rte_mbuf*> into);

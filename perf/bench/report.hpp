@@ -73,6 +73,32 @@ struct ike_result {
   double bytes = 0, configured_bytes = 0;  // of a peer with one child; of a tunnel that is down
 };
 
+struct machine_report;
+
+// All runs of the rates of one suite and size, in packets per second.
+struct rate_result {
+  esp_suite suite{};
+  packet_sizes sizes{0};
+  std::vector<double> mrr{}, ndr{}, pdr{};  // the last two are empty where the generator was the limit
+  double offered = 0;                       // by the generator, at most
+  bool generator_limited = false;
+  double gateway_share = 1;  // of a processor, in the best of those runs
+  double engine_cycles = 0;  // the engine alone, per packet
+  checks checked{};
+  // What kept it from more: "generator", "other work" on its processor, "crypto" (half of the cycles, or more), or the
+  // gateway's "own work".
+  [[nodiscard]] std::string limit(const machine_report& machine) const;
+};
+
+// Microseconds, of each run, at a part of the NDR.
+struct latency_result {
+  esp_suite suite{};
+  packet_sizes sizes{0};
+  double load = 0;
+  std::vector<double> p50{}, p99{}, p999{};
+  std::uint64_t lost = 0;
+};
+
 struct machine_report {
   std::string cpu;
   std::vector<std::string> flags;
@@ -94,6 +120,8 @@ struct results {
   std::vector<forward_result> forward;
   std::vector<memory_result> memory;
   std::vector<rebuild_result> rebuild;
+  std::vector<rate_result> rate;
+  std::vector<latency_result> latency;
   std::vector<ike_result> ike;
   std::vector<scale_figures> scale;
 };
@@ -101,6 +129,10 @@ struct results {
 // How many packets were compared, and how many were wrong.
 [[nodiscard]] std::string checks_text(const results& measured);
 [[nodiscard]] nlohmann::ordered_json to_json(const results& measured, const machine_report& machine);
+[[nodiscard]] std::string rate_table(const std::vector<rate_result>& list, const machine_report& machine);
+[[nodiscard]] std::string latency_table(const std::vector<latency_result>& list);
+[[nodiscard]] nlohmann::ordered_json rate_json(const rate_result& one, const machine_report& machine);
+[[nodiscard]] nlohmann::ordered_json latency_json(const latency_result& one);
 [[nodiscard]] std::string ike_table(const std::vector<ike_result>& list);
 [[nodiscard]] std::string scale_text(const scale_figures& figures);
 // Tunnels that are not as they should be.

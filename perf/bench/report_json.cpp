@@ -164,6 +164,8 @@ json to_json(const results& measured, const machine_report& machine) {
   for (const auto& result : measured.forward) list.push_back(entry(result, machine));
   for (const auto& result : measured.memory) list.push_back(entry(result));
   for (const auto& result : measured.rebuild) list.push_back(entry(result));
+  for (const auto& one : measured.rate) list.push_back(rate_json(one, machine));
+  for (const auto& one : measured.latency) list.push_back(latency_json(one));
   for (const auto& result : measured.ike) list.push_back(entry(result));
   for (const auto& figures : measured.scale) list.push_back(entry(figures));
   return {{"machine", machine_json(machine)}, {"results", list}};

@@ -166,6 +166,7 @@ std::string result_tables(const results& measured, const machine_report& machine
   if (!measured.forward.empty()) out += forward_table(measured.forward, machine);
   if (!measured.memory.empty()) out += memory_table(measured.memory);
   for (const auto& result : measured.rebuild) out += rebuild_text(result);
+  if (!measured.rate.empty()) out += rate_table(measured.rate, machine) + latency_table(measured.latency);
   if (!measured.ike.empty()) out += ike_table(measured.ike);
   for (const auto& figures : measured.scale) out += scale_text(figures);
   if (!stages) return out;
@@ -193,6 +194,7 @@ std::uint64_t wrong_in(const results& measured) {
   for (const auto& result : measured.forward) wrong += result.checked.wrong;
   for (const auto& result : measured.memory) wrong += result.figures.wrong;
   for (const auto& result : measured.rebuild) wrong += result.figures.wrong;
+  for (const auto& one : measured.rate) wrong += one.checked.wrong;
   for (const auto& figures : measured.scale) wrong += wrong_in(figures);
   return wrong;
 }

@@ -21,6 +21,8 @@ double value_of(const bar& one) {
                          [](double sum, const auto& part) { return sum + part.value; });
 }
 
+constexpr const char* nameless = "#5b7f95";
+
 // A step of 1, 2 or 5 times a power of ten that divides the range into at most six.
 double tick_step(double most) {
   const double rough = most / 6, power = std::pow(10, std::floor(std::log10(rough)));
@@ -48,23 +50,24 @@ class plot {
  public:
   explicit plot(const std::vector<bar>& bars) : bars_(bars) {
     for (const auto& one : bars) {
-      most_ = std::max({most_, value_of(one), one.median.value_or(0), one.target.value_or(0)});
+      // A median far off says that the machine was busy: it shall not make the bars small.
+      const double value = value_of(one);
+      most_ = std::max({most_, value, std::min(one.median.value_or(0), 1.2 * value), one.target.value_or(0)});
       for (const auto& part : one.parts)
-        if (!std::ranges::contains(names_, part.name)) names_.push_back(part.name);
+        if (!part.name.empty() && !std::ranges::contains(names_, part.name)) names_.push_back(part.name);
     }
     top_ = head + legend_rows() * legend_height;
     bottom_ = top_ + static_cast<double>(bars.size()) * row_height;
   }
   [[nodiscard]] bool nothing() const { return most_ <= 0; }
 
-  [[nodiscard]] std::string text(std::string_view unit) const {
+  [[nodiscard]] std::string text() const {
     std::string out = "<svg viewBox=\"0 0 " + number(whole) + " " + number(bottom_ + foot) + "\" role=\"img\">\n";
     if (legend_rows() != 0) out += legend();
     const double step = tick_step(most_);
     for (double tick = 0; tick <= most_ * 1.0001; tick += step)
       out += line_at(x_of(tick), top_, x_of(tick), bottom_, "grid") +
              text_at(x_of(tick), bottom_ + 14, "middle", number(tick, step < 1 ? 2 : 0), "tick");
-    out += text_at(whole, bottom_ + 14, "end", std::string(unit), "tick");
     for (std::size_t i = 0; i < bars_.size(); ++i) out += row(bars_[i], top_ + static_cast<double>(i) * row_height);
     return out + "</svg>\n";
   }
@@ -76,6 +79,7 @@ class plot {
     return names_.size() < 2 ? 0 : static_cast<int>((names_.size() + each - 1) / each);
   }
   [[nodiscard]] const char* colour_of(const std::string& name) const {
+    if (name.empty()) return names_.empty() ? colours[0] : nameless;
     return colours[static_cast<std::size_t>(std::ranges::find(names_, name) - names_.begin()) % std::size(colours)];
   }
 
@@ -99,9 +103,11 @@ class plot {
                     (part.name.empty() ? one.label : part.name) + ": " + shown(part.value));
       sum += part.value;
     }
-    if (one.median)
-      out += line_at(x_of(sum), middle, x_of(*one.median), middle, "whisker") +
-             line_at(x_of(*one.median), middle - 4, x_of(*one.median), middle + 4, "whisker");
+    if (one.median) {
+      const double end = x_of(std::min(*one.median, most_));
+      out += line_at(x_of(sum), middle, end, middle, "whisker");
+      if (*one.median <= most_) out += line_at(end, middle - 4, end, middle + 4, "whisker");
+    }
     if (one.target) out += line_at(x_of(*one.target), up - 3, x_of(*one.target), up + bar_height + 3, "target");
     return out + text_at(whole, middle + 4, "end", shown(sum) + (one.target ? " / " + shown(*one.target) : ""));
   }
@@ -128,7 +134,7 @@ std::string escaped(std::string_view text) {
 std::string bar_plot(std::string_view title, std::string_view unit, const std::vector<bar>& bars) {
   const plot drawn(bars);
   if (drawn.nothing()) return {};
-  return "<h3>" + escaped(title) + "</h3>\n" + drawn.text(unit);
+  return "<h3>" + escaped(unit) + "</h3>\n<p>" + escaped(title) + "</p>\n" + drawn.text();
 }
 
 }  // namespace trunkgate::bench

@@ -2,6 +2,7 @@
 
 import html.parser
 import json
+import os
 import signal
 import subprocess
 
@@ -128,6 +129,26 @@ def test_forward(tmp_path):
     assert "forward 64 B, 9 flows" in text
 
 
+@pytest.mark.heavy  # two threads that wait for each other
+def test_latency(tmp_path):
+    file = tmp_path / "figures.json"
+    done = run(TRUNKGATE, "bench", "latency", "--size", "350", "--suite", "aes256cbc-sha512", "--runs", "2", "--json", str(file), check=False)
+    assert done.returncode == 0, done.stderr
+    rate, *latencies = json.loads(file.read_text())["results"]
+    assert rate["bench"] == "rate" and rate["wrong"] == 0 and rate["judged"] > 0 and rate["offered_mpps"] > 0
+    assert rate["limit"] in ("crypto", "own work", "other work", "generator")
+    assert ("mrr_mpps" in rate) == (rate["limit"] != "generator")
+    for one in latencies:
+        assert one["load"] in (0.5, 0.9)
+        assert 0 < one["p50_us"]["median"] <= one["p99_us"]["median"] <= one["p999_us"]["median"]
+
+
+def test_latency_wants_two_processors():
+    cpu = str(min(os.sched_getaffinity(0)))
+    done = run("taskset", "-c", cpu, TRUNKGATE, "bench", "latency", "--size", "64", check=False)
+    assert done.returncode == 1 and "wants two processors" in done.stderr
+
+
 @pytest.mark.heavy  # a sanitizer's malloc keeps no books of what is in use
 def test_memory(tmp_path):
     results, text = bench(tmp_path, "memory", "--count", "300")
@@ -196,7 +217,7 @@ def test_diff_tells_change_from_noise(tmp_path):
     (["esp", "--suite", "rot13"], "aes256gcm16"), (["esp", "--size", "9001"], "from 40 to 9000 or imix"),
     (["memory", "--object", "cat"], "sa_pair"), (["crypto", "--sas", "1"], "--keys"),
     (["ike", "--ke", "rot13"], "rot13"), (["ike", "--auth", "eap"], "psk, ecdsa, rsa, ed25519"),
-    (["quic"], "there is targets, crypto, esp, forward, ike, memory, diff"), (["--size", "64"], "bench targets: there is no option")])
+    (["quic"], "there is targets, crypto, esp, forward, ike, latency, memory, diff"), (["--size", "64"], "bench targets: there is no option")])
 def test_refuses_with_what_is_possible(words, reason):
     done = run(TRUNKGATE, "bench", *words, check=False)
     assert done.returncode == 1 and reason in done.stderr, done.stderr

@@ -106,6 +106,36 @@ TEST(report, tables_fit_100_columns) {
   for (std::string line; std::getline(text, line);) EXPECT_LE(line.size(), 100u) << line;
 }
 
+TEST(report, what_the_generator_could_not_exceed_is_no_rate) {
+  results all;
+  all.rate.push_back(
+      {.suite = esp_suite::aes128gcm16, .sizes = 64, .mrr = {8e6, 7e6, 8.5e6}, .ndr = {5e6, 6e6}, .pdr = {6e6, 7e6}});
+  all.latency.push_back(
+      {.suite = esp_suite::aes128gcm16, .sizes = 64, .load = 0.9, .p50 = {2}, .p99 = {4}, .p999 = {8}});
+  auto& rate = all.rate.front();
+  const auto machine = some_machine();
+  rate.engine_cycles = 100;
+  EXPECT_EQ(rate.limit(machine), "own work");  // 2,000 MHz by 8.5 Mpps are 235 cycles
+  rate.engine_cycles = 150;
+  EXPECT_EQ(rate.limit(machine), "crypto");
+  rate.gateway_share = 0.5;
+  EXPECT_EQ(rate.limit(machine), "other work");
+  EXPECT_EQ(to_json(all, machine)["results"][0]["ndr_mpps"]["median"], 5.5);
+  EXPECT_EQ(to_json(all, machine)["results"][1]["p999_us"]["median"], 8.0);
+  EXPECT_NE(result_tables(all, machine, false).find("7.00 8.00 8.50"), std::string::npos);
+  rate.generator_limited = true;
+  rate.offered = 9e6;
+  rate.ndr.clear();
+  rate.pdr.clear();
+  const auto text = result_tables(all, machine, false);
+  EXPECT_EQ(text.find("8.50"), std::string::npos) << text;
+  EXPECT_NE(text.find("generator gave no more than 9.00"), std::string::npos) << text;
+  EXPECT_EQ(rate.limit(machine), "generator");
+  EXPECT_FALSE(to_json(all, machine)["results"][0].contains("mrr_mpps"));
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100u) << line;
+}
+
 TEST(report, a_page_has_everything_and_loads_nothing) {
   auto written = to_json(one_of_each(), some_machine());
   written["machine"]["cpu"] = "a <fast> CPU & more";
