@@ -56,23 +56,23 @@ class plot {
       for (const auto& part : one.parts)
         if (!part.name.empty() && !std::ranges::contains(names_, part.name)) names_.push_back(part.name);
     }
-    top_ = head + legend_rows() * legend_height;
-    bottom_ = top_ + static_cast<double>(bars.size()) * row_height;
   }
   [[nodiscard]] bool nothing() const { return most_ <= 0; }
 
   [[nodiscard]] std::string text() const {
-    std::string out = "<svg viewBox=\"0 0 " + number(whole) + " " + number(bottom_ + foot) + "\" role=\"img\">\n";
+    std::string out = "<svg viewBox=\"0 0 " + number(whole) + " " + number(bottom() + foot) + "\" role=\"img\">\n";
     if (legend_rows() != 0) out += legend();
     const double step = tick_step(most_);
     for (double tick = 0; tick <= most_ * 1.0001; tick += step)
-      out += line_at(x_of(tick), top_, x_of(tick), bottom_, "grid") +
-             text_at(x_of(tick), bottom_ + 14, "middle", number(tick, step < 1 ? 2 : 0), "tick");
-    for (std::size_t i = 0; i < bars_.size(); ++i) out += row(bars_[i], top_ + static_cast<double>(i) * row_height);
+      out += line_at(x_of(tick), top(), x_of(tick), bottom(), "grid") +
+             text_at(x_of(tick), bottom() + 14, "middle", number(tick, step < 1 ? 2 : 0), "tick");
+    for (std::size_t i = 0; i < bars_.size(); ++i) out += row(bars_[i], top() + static_cast<double>(i) * row_height);
     return out + "</svg>\n";
   }
 
  private:
+  [[nodiscard]] double top() const { return head + legend_rows() * legend_height; }
+  [[nodiscard]] double bottom() const { return top() + static_cast<double>(bars_.size()) * row_height; }
   [[nodiscard]] double x_of(double value) const { return label_width + value / most_ * plot_width; }
   [[nodiscard]] int legend_rows() const {
     constexpr std::size_t each = static_cast<std::size_t>(whole) / legend_step;
@@ -87,8 +87,8 @@ class plot {
     constexpr std::size_t each = static_cast<std::size_t>(whole) / legend_step;
     std::string out;
     for (std::size_t i = 0; i < names_.size(); ++i) {
-      const double x = static_cast<double>(i % each) * legend_step,
-                   y = static_cast<double>(i / each) * legend_height + 2;
+      const std::size_t line = i / each;
+      const double x = static_cast<double>(i % each) * legend_step, y = static_cast<double>(line) * legend_height + 2;
       out += box_at(x, y, 11, 11, colour_of(names_[i]), names_[i]) + text_at(x + 16, y + 10, "start", names_[i]);
     }
     return out;
@@ -114,7 +114,7 @@ class plot {
 
   const std::vector<bar>& bars_;
   std::vector<std::string> names_;
-  double most_ = 0, top_ = 0, bottom_ = 0;
+  double most_ = 0;
 };
 
 }  // namespace
