@@ -106,7 +106,7 @@ void sa_set::report(const std::function<void(const api::sa_status&)>& visit) con
       status.last_used_unix_ns = now_ns - (now_ms > used ? now_ms - used : 0) * 1'000'000;
     status.packets = counters.packets.get();
     status.bytes = counters.bytes.get();
-    status.sequence = counters.last_sequence.get();
+    status.sequence = sa.out != nullptr ? sa.out->sequence.get() : sa.in->highest_accepted();
     status.replayed = counters.replayed.get();
     status.integrity_failed = counters.integrity_failed.get();
     status.selector_mismatch = counters.selector_mismatch.get();
@@ -119,8 +119,8 @@ void sa_set::report(const std::function<void(const api::sa_status&)>& visit) con
       const auto& path = sa.out->learned_mtu;
       status.path_mtu = path.reported(now_ms);
       if (status.path_mtu != 0) status.path_mtu_age_ms = path.age_ms(now_ms);
-      status.path_mtu_learned = path.learned();
-      status.path_mtu_refused = path.refused();
+      status.path_mtu_learned = sa.out->mtu_learned.load(std::memory_order_relaxed);
+      status.path_mtu_refused = sa.out->mtu_refused.load(std::memory_order_relaxed);
     }
     visit(status);
   }

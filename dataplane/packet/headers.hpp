@@ -89,6 +89,24 @@ struct esp_header {
   return static_cast<std::uint16_t>(~sum);
 }
 
+// Whether the checksum of a header without options is right. In which order the bytes of all words lie does not matter
+// for that (RFC 1071 2.B).
+[[nodiscard]] inline bool checksum_is_right(const ipv4_header& header) noexcept {
+  std::uint64_t words[2];
+  std::uint32_t last;
+  std::memcpy(words, &header, sizeof words);
+  std::memcpy(&last, header.destination.data(), sizeof last);
+  std::uint64_t sum = last;
+  for (const std::uint64_t word : words) sum += (word & 0xffff'ffff) + (word >> 32);
+  return checksum_fold(sum) == 0;
+}
+
+// The same for the usual change, a hop limit one lower. 0xffff, which is zero too, does not come out (RFC 1624 3).
+[[nodiscard]] inline be16 checksum_one_hop_later(be16 checksum) noexcept {
+  const std::uint32_t sum = std::uint32_t{checksum.host()} + 0x100;
+  return be16(static_cast<std::uint16_t>(sum + (sum >= 0xffff ? 1 : 0)));
+}
+
 // RFC 1624 eqn. 3: the checksum after one 16-bit word went from `before` to `after`.
 [[nodiscard]] inline be16 checksum_update(be16 checksum, std::uint16_t before, std::uint16_t after) noexcept {
   const std::uint64_t sum = static_cast<std::uint16_t>(~checksum.host()) +

@@ -235,16 +235,20 @@ void worker::run_stages() noexcept {
 }
 
 void worker::transmit(std::span<rte_mbuf* const> burst) noexcept {
-  std::array<rte_mbuf*, burst_limit> frames;
-  std::uint64_t done_devices = 0;
-  for (std::size_t first = 0; first < burst.size(); ++first) {
-    const std::uint16_t device = pipeline_.tables_.ports[meta(burst[first]).egress].device;
-    if ((done_devices & 1ull << device) != 0) continue;
-    done_devices |= 1ull << device;
-    std::size_t count = 0;
-    for (std::size_t i = first; i < burst.size(); ++i)
-      if (pipeline_.tables_.ports[meta(burst[i]).egress].device == device) frames[count++] = burst[i];
-    send(device, std::span(frames.data(), count));
+  burst_array<rte_mbuf*> frames, others;
+  while (!burst.empty()) {  // once per device
+    const std::uint16_t egress = meta(burst.front()).egress;
+    const std::uint16_t device = pipeline_.tables_.ports[egress].device;
+    std::size_t count = 0, left = 0;
+    for (auto* frame : burst) {
+      const std::uint16_t port = meta(frame).egress;
+      if (port == egress || pipeline_.tables_.ports[port].device == device)
+        frames[count++] = frame;
+      else
+        others[left++] = frame;
+    }
+    send(device, frames.first(count));
+    burst = others.first(left);
   }
 }
 

@@ -104,7 +104,7 @@ bool classify_usual(const stage_context& context, rte_mbuf* packet, untagged_por
   const std::uint8_t network = ip.source[0];  // as source_is_martian()
   if (network == 0 || network == 127 || network >= 224) return false;
   const bool checksum_good = (packet->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
-  if (!checksum_good && checksum_fold(checksum_add(0, &ip, sizeof ip)) != 0) return false;
+  if (!checksum_good && !checksum_is_right(ip)) return false;
   const std::size_t room = total - sizeof ip;
   const auto& udp = *reinterpret_cast<const udp_header*>(frame + front);
   const std::uint16_t destination_port = udp.destination.host();
@@ -141,9 +141,33 @@ void note_own_ike(stage_context& context, rte_mbuf* packet) noexcept {
   if (const auto message = ike_front_of(packet, m.source_port)) context.tables.ike.sent(*message);
 }
 
-}  // namespace
+// The ESP packets of a burst, each with the SPI by which its SA is to be found.
+struct esp_burst {
+  burst_array<rte_mbuf*> packets;
+  burst_array<std::uint32_t> spis;
+  std::size_t count = 0;
+};
 
-void classify(stage_context& context, std::span<rte_mbuf* const> burst) noexcept {
+void send_on(stage_context& context, rte_mbuf* packet, inbound_sa* found) noexcept {
+  auto& m = meta(packet);
+  if (m.path == static_cast<std::uint8_t>(path_id::from_box)) {
+    note_own_ike(context, packet);
+    return context.go_on_to_selectors(packet, stage_id::classify);
+  }
+  const auto esp = judge_inbound(context.tables, packet, found);
+  if (esp.drop != drop_reason::none) [[unlikely]]
+    return drop_unmatched(context, packet, esp.drop);
+  if (!esp.for_us) return context.go_on_to_selectors(packet, stage_id::classify);
+  m.in_sa = esp.sa;
+  m.in_udp = esp.in_udp;
+  if (esp.sa != nullptr) esp.sa->prefetch();
+  // Nothing for reassemble, as nearly always: a stage less. Who watches sees every stage.
+  const bool short_way = !m.fragment && context.watch == nullptr;
+  context.switch_path(packet, path_id::inbound_esp, short_way ? stage_id::reassemble : stage_id::classify);
+}
+
+// All packets of the burst that are sound; ESP waits for its SAs.
+void parse(stage_context& context, std::span<rte_mbuf* const> burst, esp_burst& esp) noexcept {
   untagged_port known;
   for (std::size_t i = 0; i < burst.size(); ++i) {
     if (i + 4 < burst.size()) rte_prefetch0(rte_pktmbuf_mtod(burst[i + 4], const void*));
@@ -157,23 +181,30 @@ void classify(stage_context& context, std::span<rte_mbuf* const> burst) noexcept
         continue;
       }
     }
-    auto& m = meta(packet);
-    if (m.path == static_cast<std::uint8_t>(path_id::from_box)) {
-      note_own_ike(context, packet);
-      context.go_on_to_selectors(packet, stage_id::classify);
+    const std::uint32_t spi = spi_of(packet);
+    if (spi == 0) {
+      send_on(context, packet, nullptr);
       continue;
     }
-    const auto esp = find_inbound(context.tables, packet);
-    if (esp.drop != drop_reason::none) [[unlikely]] {
-      drop_unmatched(context, packet, esp.drop);
-    } else if (esp.for_us) {
-      m.in_sa = esp.sa;
-      m.in_udp = esp.in_udp;
-      context.switch_path(packet, path_id::inbound_esp, stage_id::classify);
-    } else {
-      context.go_on_to_selectors(packet, stage_id::classify);
-    }
+    context.tables.inbound.prefetch_bucket(spi);
+    esp.packets[esp.count] = packet;
+    esp.spis[esp.count++] = spi;
   }
+}
+
+}  // namespace
+
+void classify(stage_context& context, std::span<rte_mbuf* const> burst) noexcept {
+  esp_burst esp;
+  parse(context, burst, esp);
+  // One step for all before the next, as each waits for memory.
+  burst_array<inbound_sa*> sas;
+  for (std::size_t i = 0; i < esp.count; ++i) context.tables.inbound.prefetch_entry(esp.spis[i]);
+  for (std::size_t i = 0; i < esp.count; ++i) {
+    sas[i] = inbound_of(context.tables, esp.spis[i]);
+    __builtin_prefetch(sas[i]);
+  }
+  for (std::size_t i = 0; i < esp.count; ++i) send_on(context, esp.packets[i], sas[i]);
 }
 
 }  // namespace trunkgate

@@ -115,13 +115,14 @@ struct stage_context {
   std::array<counter, port_limit> punted;
 
   // Puts the packet before `stage`.
-  void put(rte_mbuf* packet, stage_id stage) noexcept {
+  [[gnu::always_inline]] void put(rte_mbuf* packet, stage_id stage) noexcept {
     auto& queue = queues[static_cast<std::size_t>(stage)];
-    if (queue.count == stage_queue::room) return drop(packet, drop_reason::stage_queue_full);
+    if (queue.count == stage_queue::room) [[unlikely]]
+      return drop(packet, drop_reason::stage_queue_full);
     queue.packets[queue.count++] = packet;
   }
   // The packet goes to what follows `from` on its path.
-  void go_on(rte_mbuf* packet, stage_id from) noexcept {
+  [[gnu::always_inline]] void go_on(rte_mbuf* packet, stage_id from) noexcept {
     put(packet, next[meta(packet).path][static_cast<std::size_t>(from)]);
   }
   // The same, past follow_fragments, which stands behind `from`, for what is no fragment: a stage less for most
@@ -132,10 +133,11 @@ struct stage_context {
     go_on(packet, stage_id::follow_fragments);
   }
   // The packet changes to another path and goes on behind `from` there.
-  void switch_path(rte_mbuf* packet, path_id path, stage_id from) noexcept {
+  [[gnu::always_inline]] void switch_path(rte_mbuf* packet, path_id path, stage_id from) noexcept {
     meta(packet).path = static_cast<std::uint8_t>(path);
     go_on(packet, from);
   }
+  // Out of line, so that the code of what passes lies close together.
   void drop(rte_mbuf* packet, drop_reason reason) noexcept {
     drops[static_cast<std::size_t>(reason)].add(1);
     if (watch != nullptr) [[unlikely]]

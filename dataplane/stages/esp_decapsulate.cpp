@@ -150,7 +150,6 @@ void finish(stage_context& context, const pending& p, const esp_op& op) noexcept
   if (!sa.window.check(p.sequence)) return context.drop(p.packet, sa.counters, drop_reason::esp_replayed);
   if (sa.window.accept(p.sequence)) {
     sa.slot->highest_accepted.store(p.sequence, std::memory_order_relaxed);
-    sa.counters.last_sequence.set(p.sequence);
     // Only now: what is replayed or late may come from where the peer was, or from who recorded it (RFC 7296 2.23).
     if (sa.follow_peer && peer_is_elsewhere(sa, p.packet)) [[unlikely]]
       tell_peer_moved(context, sa, p.packet);

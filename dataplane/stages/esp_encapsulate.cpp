@@ -71,7 +71,8 @@ void write_udp(const std::uint8_t* ports, std::uint8_t* udp, std::uint32_t size)
 }
 
 // RFC 4301 5.1.2: lengths, identification, what is copied, checksum.
-void write_outer(outbound_sa& sa, std::uint8_t* outer, std::uint32_t total, const copied_fields& fields) noexcept {
+void write_outer(const outbound_sa& sa, std::uint8_t* outer, std::uint32_t total,
+                 const copied_fields& fields) noexcept {
   // Sizes that the compiler knows: a handful of moves instead of a call.
   std::uint8_t* udp = outer + (sa.outer_v6 ? sizeof(ipv6_header) : sizeof(ipv4_header));
   if (sa.outer_v6) {
@@ -83,7 +84,8 @@ void write_outer(outbound_sa& sa, std::uint8_t* outer, std::uint32_t total, cons
   } else {
     auto* ip = reinterpret_cast<ipv4_header*>(outer);
     std::memcpy(outer, sa.outer.data(), sizeof *ip);
-    const std::uint16_t id = ++sa.ip_id;
+    // RFC 6864 4.3: must not come twice soon where the packet may be cut. It is the low half of its sequence number.
+    const auto id = static_cast<std::uint16_t>(sa.sequence.get() + 1);
     ip->traffic_class = fields.traffic_class;
     ip->total_length = be16(static_cast<std::uint16_t>(total));
     ip->id = be16(id);
@@ -107,7 +109,7 @@ void fill_udp6_checksum(std::uint8_t* outer, const packet_meta& m) noexcept {
 void write_iv(stage_context& context, const outbound_sa& sa, std::uint8_t* iv, std::uint64_t sequence) noexcept {
   if (sa.counter_iv) {
     // RFC 4106 3.1: unique per key. The epoch makes it so across processes, the sequence number within one.
-    const be64 counter(sa.epoch_bits | (sequence & 0xffff'ffff'ffff));
+    const be64 counter(std::uint64_t{sa.iv_epoch} << 48 | (sequence & 0xffff'ffff'ffff));
     std::memcpy(iv, &counter, sizeof counter);
   } else {
     context.ivs.fill(iv, sa.iv);  // RFC 3602 3: unpredictable
@@ -121,7 +123,7 @@ copied_fields fields_of(const packet_meta& m, const std::uint8_t* inner) noexcep
 
 // Tunnel mode: the whole packet, without its frame header, is the payload. Gives where ESP begins; nullptr: the buffer
 // has no room.
-[[gnu::always_inline]] inline std::uint8_t* wrap_in_outer(rte_mbuf* packet, outbound_sa& sa, esp_op& op,
+[[gnu::always_inline]] inline std::uint8_t* wrap_in_outer(rte_mbuf* packet, const outbound_sa& sa, esp_op& op,
                                                           copied_fields fields) noexcept {
   auto& m = meta(packet);
   op.payload_length =
@@ -137,14 +139,14 @@ copied_fields fields_of(const packet_meta& m, const std::uint8_t* inner) noexcep
   return outer + sa.outer_length;
 }
 
-std::uint8_t* wrap_tunnel(rte_mbuf* packet, outbound_sa& sa, esp_op& op) noexcept {
+std::uint8_t* wrap_tunnel(rte_mbuf* packet, const outbound_sa& sa, esp_op& op) noexcept {
   const auto fields = fields_of(meta(packet), ip_header(packet));
   rte_pktmbuf_adj(packet, meta(packet).l2_length);
   return wrap_in_outer(packet, sa, op, fields);
 }
 
 // The same for an SA that is not plain.
-[[gnu::noinline]] std::uint8_t* wrap_tunnel_as_told(rte_mbuf* packet, outbound_sa& sa, esp_op& op) noexcept {
+[[gnu::noinline]] std::uint8_t* wrap_tunnel_as_told(rte_mbuf* packet, const outbound_sa& sa, esp_op& op) noexcept {
   auto fields = fields_of(meta(packet), ip_header(packet));
   choose_fields(sa, ip_header(packet), fields);
   rte_pktmbuf_adj(packet, meta(packet).l2_length);
@@ -175,7 +177,7 @@ std::uint8_t* wrap_tunnel(rte_mbuf* packet, outbound_sa& sa, esp_op& op) noexcep
 // For when the SA's lifetime is due.
 [[gnu::cold, gnu::noinline]] void tell_due(stage_context& context, outbound_sa& sa) noexcept {
   tell_limits(context, sa);
-  if (sa.sequence < sa.near_end || sa.near_end == above_all) return;
+  if (sa.sequence.get() < sa.near_end || sa.near_end == above_all) return;
   sa.near_end = above_all;
   (void)sa.lifetime.soften(api::sa_limit::sequence);
   tell(context, limit_event(api::event_kind::sequence_near_end, sa.record, api::sa_limit::sequence));
@@ -217,7 +219,6 @@ bool wrap(stage_context& context, rte_mbuf* packet, outbound_sa& sa, esp_op& op)
   op.ok = false;
   sa.counters.packets.add(1);
   sa.counters.bytes.add(inner_length);
-  sa.counters.last_sequence.set(sequence);
   if (sa.lifetime.due(sa.counters.packets.get(), sa.counters.bytes.get())) [[unlikely]]
     tell_due(context, sa);
   // From here on it is the outer packet.
@@ -264,7 +265,7 @@ void esp_encapsulate(stage_context& context, std::span<rte_mbuf* const> burst) n
     auto* sa = own_sa(context, packet);
     if (sa == nullptr) continue;
     auto& m = meta(packet);
-    if (m.size_limit == size_unknown && m.ip_length > look_at_size(context, m)) [[unlikely]] {
+    if (m.size_limit == size_unknown && !fits_its_sa(context, m)) [[unlikely]] {
       context.put(packet, stage_id::fragment);  // policy took it for one that fits, as nearly all do
       continue;
     }

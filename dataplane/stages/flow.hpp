@@ -27,7 +27,7 @@ template <std::size_t Offset>
 
 }  // namespace flow_key_parts
 
-[[nodiscard]] inline flow_key flow_key_of(rte_mbuf* packet) noexcept {
+[[nodiscard, gnu::always_inline]] inline flow_words flow_words_of(rte_mbuf* packet) noexcept {
   using namespace flow_key_parts;
   static_assert(offsetof(flow_key, source_port) == 32 && offsetof(flow_key, has_ports) == 40);
   const auto& m = meta(packet);
@@ -52,8 +52,11 @@ template <std::size_t Offset>
   const std::uint64_t marks =
       at<offsetof(flow_key, has_ports)>(m.has_ports) | at<offsetof(flow_key, decrypted)>(m.decrypted) |
       at<offsetof(flow_key, link_multicast)>(m.link_multicast) | at<offsetof(flow_key, dscp)>(m.traffic_class >> 2);
-  return std::bit_cast<flow_key>(
-      std::array<std::uint64_t, 6>{source[0], source[1], destination[0], destination[1], upper, marks});
+  return {source[0], source[1], destination[0], destination[1], upper, marks};
+}
+
+[[nodiscard]] inline flow_key flow_key_of(rte_mbuf* packet) noexcept {
+  return std::bit_cast<flow_key>(flow_words_of(packet));
 }
 
 }  // namespace trunkgate

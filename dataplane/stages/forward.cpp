@@ -12,23 +12,37 @@ constexpr std::uint32_t wait_limit_ms = 1500;  // the kernel asks three times, a
 constexpr std::size_t waiting_limit = 64;      // packets of one worker
 constexpr std::uint64_t failed_retry_ms = 100;
 
-// Writes the frame header in front of the IP header, in place of what was there. False: no headroom.
-bool write_frame(rte_mbuf* packet, const port_entry& port, const std::array<std::uint8_t, 6>& destination) noexcept {
-  auto& m = meta(packet);
-  const auto length = static_cast<std::uint16_t>(sizeof(ethernet_header) + (port.vlan != 0 ? sizeof(vlan_header) : 0));
-  rte_pktmbuf_adj(packet, m.l2_length);
-  auto* at = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_prepend(packet, length));
-  if (at == nullptr) return false;
-  const be16 ethertype(m.ip_version == 0 ? ethertype_arp : m.ip_version == 4 ? ethertype_ipv4 : ethertype_ipv6);
-  auto* header = reinterpret_cast<ethernet_header*>(at);  // alignment 1
+struct frame_header {
+  std::array<std::uint8_t, sizeof(ethernet_header) + sizeof(vlan_header)> bytes;
+  std::uint16_t length = 0;
+};
+
+frame_header header_for(const port_entry& port, const std::array<std::uint8_t, 6>& destination,
+                        std::uint8_t ip_version) noexcept {
+  const be16 ethertype(ip_version == 0 ? ethertype_arp : ip_version == 4 ? ethertype_ipv4 : ethertype_ipv6);
+  frame_header made;
+  auto* header = reinterpret_cast<ethernet_header*>(made.bytes.data());  // alignment 1
   header->destination = destination;
   header->source = port.mac;
   header->ethertype = port.vlan != 0 ? be16(ethertype_vlan) : ethertype;
-  if (port.vlan != 0) {
-    const vlan_header tag{be16(port.vlan), ethertype};
-    std::memcpy(at + sizeof *header, &tag, sizeof tag);
-  }
-  m.l2_length = length;
+  const vlan_header tag{be16(port.vlan), ethertype};
+  std::memcpy(made.bytes.data() + sizeof *header, &tag, sizeof tag);
+  made.length = sizeof *header + (port.vlan != 0 ? sizeof tag : 0);
+  return made;
+}
+
+// Writes the frame header in front of the IP header, in place of what was there. False: no headroom.
+bool write_frame(rte_mbuf* packet, const frame_header& header) noexcept {
+  auto& m = meta(packet);
+  rte_pktmbuf_adj(packet, m.l2_length);
+  auto* at = rte_pktmbuf_prepend(packet, header.length);
+  if (at == nullptr) return false;
+  // Sizes that the compiler knows.
+  if (header.length == sizeof(ethernet_header))
+    std::memcpy(at, header.bytes.data(), sizeof(ethernet_header));
+  else
+    std::memcpy(at, header.bytes.data(), sizeof header.bytes);
+  m.l2_length = header.length;
   return true;
 }
 
@@ -93,7 +107,8 @@ adjacency* find_next_hop(stage_context& context, rte_mbuf* packet) noexcept {
 void frame_for(stage_context& context, rte_mbuf* packet, const std::array<std::uint8_t, 6>& destination) noexcept {
   const auto& port = context.tables.ports[meta(packet).egress];
   if (!port.up.load(std::memory_order_relaxed)) return context.drop(packet, drop_reason::port_down);
-  if (!write_frame(packet, port, destination)) return context.drop(packet, drop_reason::packet_too_big);
+  if (!write_frame(packet, header_for(port, destination, meta(packet).ip_version)))
+    return context.drop(packet, drop_reason::packet_too_big);
   context.go_on(packet, stage_id::forward);
 }
 
@@ -145,11 +160,49 @@ void forward_waiting(stage_context& context) noexcept {
   for (std::size_t i = 0; i < count; ++i) forward_one(context, context.waiting.packets[i]);
 }
 
+// The last next hop's frame header: the packets of a burst often go the same way. A change of the neighbour or the port
+// counts from the next burst on.
+struct last_way {
+  const adjacency* hop = nullptr;
+  std::uint8_t ip_version = 0;
+  std::uint16_t egress = no_port;
+  frame_header header{};
+};
+
+bool is_same_way(const last_way& last, const packet_meta& m) noexcept {
+  return m.next_hop != nullptr && m.next_hop == last.hop && m.ip_version == last.ip_version &&
+         m.path != static_cast<std::uint8_t>(path_id::from_box);
+}
+
+// As forward_one() went with this packet, if it did.
+void remember(const stage_context& context, const adjacency& hop, std::uint8_t ip_version, last_way& last) noexcept {
+  const std::uint64_t state = hop.mac_and_state.load(std::memory_order_acquire);
+  const auto& port = context.tables.ports[hop.port];
+  if ((state & adjacency::usable_bit) == 0 || !port.up.load(std::memory_order_relaxed)) return;
+  last = {
+      .hop = &hop, .ip_version = ip_version, .egress = hop.port, .header = header_for(port, mac_of(state), ip_version)};
+}
+
 }  // namespace
 
 void forward(stage_context& context, std::span<rte_mbuf* const> burst) noexcept {
   if (context.waiting.count != 0) forward_waiting(context);
-  for (auto* packet : burst) forward_one(context, packet);
+  last_way last;
+  for (auto* packet : burst) {
+    auto& m = meta(packet);
+    if (!is_same_way(last, m) || context.waiting.count != 0) {
+      const auto* hop = m.path == static_cast<std::uint8_t>(path_id::from_box) ? nullptr : m.next_hop;
+      const std::uint8_t ip_version = m.ip_version;
+      forward_one(context, packet);
+      if (hop != nullptr) remember(context, *hop, ip_version, last);
+      continue;
+    }
+    m.egress = last.egress;
+    if (write_frame(packet, last.header))
+      context.go_on(packet, stage_id::forward);
+    else
+      context.drop(packet, drop_reason::packet_too_big);
+  }
 }
 
 }  // namespace trunkgate

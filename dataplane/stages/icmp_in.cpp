@@ -10,13 +10,13 @@ drop_reason take_report(stage_context& context, const size_report& report) noexc
   auto& sa = *report.sa;
   if (!context.policer.admits(punt_class::path_mtu, context.now_tsc)) return drop_reason::punt_rate_limited;
   const auto way = context.tables.routes->lookup(sa.record.remote, sa.record.spi);
-  const std::uint16_t mtu =
-      believable_mtu(report, sa.outer_v6, sa.counters.last_sequence.get(), outer_room(context, sa, way.port));
+  const std::uint16_t mtu = believable_mtu(report, sa.outer_v6, sa.sequence.get(), outer_room(context, sa, way.port));
   if (mtu == 0) {
-    sa.learned_mtu.refuse();
+    sa.mtu_refused.fetch_add(1, std::memory_order_relaxed);
     return drop_reason::path_mtu_refused;
   }
   sa.learned_mtu.learn(mtu, context.now_ms);
+  sa.mtu_learned.fetch_add(1, std::memory_order_relaxed);
   return drop_reason::path_mtu_learned;
 }
 

@@ -10,14 +10,10 @@ bool is_for_the_box(const forwarding_tables& tables, rte_mbuf* packet) noexcept 
   return tables.routes->lookup(destination_of(packet), 0).verdict == route_verdict::local;
 }
 
-// `spi_at` points to 4 bytes inside the packet.
-inbound_match match_spi(const forwarding_tables& tables, rte_mbuf* packet, const std::uint8_t* spi_at,
+// ESP with that SPI, of which `found` is the SA.
+inbound_match match_spi(const forwarding_tables& tables, rte_mbuf* packet, std::uint32_t spi, inbound_sa* found,
                         bool in_udp) noexcept {
-  be32 wire;
-  std::memcpy(&wire, spi_at, sizeof wire);
-  const std::uint32_t spi = wire.host();
-  const auto* found = tables.inbound.find(spi);
-  if (found != nullptr && goes_to(packet, (*found)->local)) return {.sa = *found, .for_us = true, .in_udp = in_udp};
+  if (found != nullptr && goes_to(packet, found->local)) return {.sa = found, .for_us = true, .in_udp = in_udp};
   if (!is_for_the_box(tables, packet)) return {};
   if (found != nullptr) return {.drop = drop_reason::esp_wrong_endpoint};
   if (spi == 0) return {.drop = drop_reason::esp_zero_spi};
@@ -25,18 +21,12 @@ inbound_match match_spi(const forwarding_tables& tables, rte_mbuf* packet, const
   return {.drop = drop_reason::esp_unknown_spi};
 }
 
-// UDP port 4500 carries ESP, IKE behind a marker of four zero bytes, or a one-byte keep-alive (RFC 3948 2).
-inbound_match match_encapsulated(const forwarding_tables& tables, rte_mbuf* packet) noexcept {
-  const auto& m = meta(packet);
-  const std::uint8_t* payload = ip_header(packet) + m.l4_offset + sizeof(udp_header);
-  const std::size_t size = m.ip_length - m.l4_offset - sizeof(udp_header);
-  if (size >= sizeof(esp_header)) {
-    static constexpr std::uint8_t non_esp_marker[4] = {};
-    if (std::memcmp(payload, non_esp_marker, sizeof non_esp_marker) == 0) return {};
-    return match_spi(tables, packet, payload, true);
-  }
+// To port 4500, and too short for ESP.
+inbound_match match_keepalive(const forwarding_tables& tables, rte_mbuf* packet) noexcept {
   if (!is_for_the_box(tables, packet)) return {};
-  return {.drop = size == 1 && payload[0] == 0xff ? drop_reason::nat_keepalive : drop_reason::nat_malformed};
+  const bool keepalive =
+      inbound_parts::udp_payload_size(meta(packet)) == 1 && *inbound_parts::udp_payload(packet) == 0xff;
+  return {.drop = keepalive ? drop_reason::nat_keepalive : drop_reason::nat_malformed};
 }
 
 }  // namespace
@@ -61,17 +51,24 @@ ip_address destination_of(rte_mbuf* packet) noexcept {
                                       : ip_address::from_bytes(ip_family::v6, ip + 24);
 }
 
-inbound_match find_inbound(const forwarding_tables& tables, rte_mbuf* packet) noexcept {
+inbound_match judge_inbound(const forwarding_tables& tables, rte_mbuf* packet, inbound_sa* found) noexcept {
   const auto& m = meta(packet);
   if (m.ip_version == 0 || (m.protocol != protocol_esp && m.protocol != protocol_udp)) return {};
   // All fragments of UDP for the box, not only those to port 4500: a later fragment does not say what port it is for,
   // and the parts of one datagram must stay together.
   if (m.fragment) return {.for_us = is_for_the_box(tables, packet)};
-  if (m.protocol == protocol_udp)
-    return m.destination_port == port_nat_traversal ? match_encapsulated(tables, packet) : inbound_match{};
-  if (m.ip_length - m.l4_offset >= static_cast<int>(sizeof(esp_header)))
-    return match_spi(tables, packet, ip_header(packet) + m.l4_offset, false);
-  return is_for_the_box(tables, packet) ? inbound_match{.drop = drop_reason::esp_truncated} : inbound_match{};
+  if (m.protocol == protocol_esp) {
+    if (inbound_parts::is_esp(m)) return match_spi(tables, packet, spi_of(packet), found, false);
+    return is_for_the_box(tables, packet) ? inbound_match{.drop = drop_reason::esp_truncated} : inbound_match{};
+  }
+  if (m.destination_port != port_nat_traversal) return {};
+  if (!inbound_parts::is_encapsulated(m)) return match_keepalive(tables, packet);
+  const std::uint32_t spi = spi_of(packet);
+  return spi == 0 ? inbound_match{} : match_spi(tables, packet, spi, found, true);
+}
+
+inbound_match find_inbound(const forwarding_tables& tables, rte_mbuf* packet) noexcept {
+  return judge_inbound(tables, packet, inbound_of(tables, spi_of(packet)));
 }
 
 }  // namespace trunkgate

@@ -45,6 +45,16 @@ special_packet special_of(const forwarding_tables& tables, rte_mbuf* packet, con
   return v6 && is_neighbour_discovery(m, type, ip[7]) ? special_packet::neighbour_discovery : special_packet::none;
 }
 
+// What the packet alone does not say; true if that changed its key.
+bool make_special(const forwarding_tables& tables, rte_mbuf* packet, flow_key& key) noexcept {
+  const auto& m = meta(packet);
+  const auto special = special_of(tables, packet, m);
+  if (m.ingress != box_index && special == special_packet::none) return false;
+  key.egress = m.ingress == box_index ? m.egress : std::uint16_t{0};
+  key.special = special;
+  return true;
+}
+
 // Of the box's own port; a NAT may have given the peer any other (RFC 7296 2.23). Through 4500 comes and goes what has
 // the non-ESP marker, and keep-alives go: ESP there was classify's.
 bool is_ike(const flow_key& key, std::uint16_t own_port) noexcept {
@@ -217,8 +227,7 @@ bool spend_hop(rte_mbuf* packet, const packet_meta& m) noexcept {
   if (hops <= 1) return false;
   if (m.ip_version == 4) {
     auto* header = reinterpret_cast<ipv4_header*>(ip);
-    const auto before = static_cast<std::uint16_t>(hops << 8 | header->protocol);
-    header->checksum = checksum_update(header->checksum, before, static_cast<std::uint16_t>(before - 0x100));
+    header->checksum = checksum_one_hop_later(header->checksum);
   }
   --hops;
   return true;
@@ -282,6 +291,15 @@ bool enters_another_sa(stage_context& context, rte_mbuf* packet) noexcept {
   return true;
 }
 
+// What the flow cache does not know. Of ICMP errors it learns nothing: each quotes another packet.
+[[gnu::noinline]] flow_verdict decide_anew(stage_context& context, rte_mbuf* packet, const flow_key& key,
+                                           std::uint32_t hash) noexcept {
+  context.flow_misses.add(1);
+  const auto verdict = decide(context, packet, key, hash);
+  if (!is_icmp_error(key)) context.flows.store(key, hash, context.generation, verdict);
+  return verdict;
+}
+
 }  // namespace
 
 void policy(stage_context& context, std::span<rte_mbuf* const> burst) noexcept {
@@ -289,32 +307,31 @@ void policy(stage_context& context, std::span<rte_mbuf* const> burst) noexcept {
   burst_array<std::uint32_t> hashes;
   for (std::size_t i = 0; i < burst.size(); ++i) {
     if (meta(burst[i]).ip_version == 0) continue;
-    keys[i] = flow_key_of(burst[i]);
-    if (meta(burst[i]).ingress == box_index) keys[i].egress = meta(burst[i]).egress;
-    // Not written where it is none anyhow: the hash, which reads the key in large pieces, would wait for the small one.
-    if (const auto special = special_of(context.tables, burst[i], meta(burst[i])); special != special_packet::none)
-        [[unlikely]]
-      keys[i].special = special;
-    hashes[i] = flow_cache::hash(keys[i]);
+    // The usual key is hashed from registers: whoever reads in large pieces what was written in small ones waits.
+    const auto words = flow_words_of(burst[i]);
+    hashes[i] = flow_cache::hash(words);
+    keys[i] = std::bit_cast<flow_key>(words);
+    if (make_special(context.tables, burst[i], keys[i])) [[unlikely]]
+      hashes[i] = flow_cache::hash(keys[i]);
     context.flows.prefetch(hashes[i]);
   }
   for (std::size_t i = 0; i < burst.size(); ++i) {
     auto* packet = burst[i];
-    if (meta(packet).ip_version == 0) {
+    if (meta(packet).ip_version == 0) [[unlikely]] {
       pass_arp(context, packet);
       continue;
     }
     meta(packet).flow_hash = hashes[i];
     if (enters_another_sa(context, packet)) continue;
-    if (const auto* known = context.flows.find(keys[i], hashes[i], context.generation); known != nullptr) {
+    flow_verdict fresh;
+    const auto* verdict = context.flows.find(keys[i], hashes[i], context.generation);
+    if (verdict != nullptr) {
       context.flow_hits.add(1);
-      carry_out(context, packet, *known);
-      continue;
+    } else {
+      fresh = decide_anew(context, packet, keys[i], hashes[i]);
+      verdict = &fresh;
     }
-    context.flow_misses.add(1);
-    const auto verdict = decide(context, packet, keys[i], hashes[i]);
-    if (!is_icmp_error(keys[i])) context.flows.store(keys[i], hashes[i], context.generation, verdict);
-    carry_out(context, packet, verdict);
+    carry_out(context, packet, *verdict);
   }
 }
 

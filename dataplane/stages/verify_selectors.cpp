@@ -1,4 +1,5 @@
 // verify_selectors: what came out of an SA must be what the SA may carry (RFC 4301 5.2 step 4).
+#include "dataplane/packet/headers.hpp"
 #include "dataplane/stages/context.hpp"
 #include "dataplane/stages/flow.hpp"
 #include "dataplane/stages/quoted_flow.hpp"
@@ -14,13 +15,30 @@ bool answers_what_the_sa_carries(const inbound_sa& sa, rte_mbuf* packet) noexcep
   return flow && selectors_allow(sa.record, *flow);
 }
 
+// As selectors_allow(), for the usual ones: without the record, which lies far from what else a packet needs.
+bool usually_allowed(const inbound_sa& sa, rte_mbuf* packet) noexcept {
+  if (meta(packet).ip_version != 4) return false;
+  const auto& ip = *reinterpret_cast<const ipv4_header*>(ip_header(packet));
+  be32 source, destination;
+  std::memcpy(&source, ip.source.data(), sizeof source);
+  std::memcpy(&destination, ip.destination.data(), sizeof destination);
+  const auto& allowed = sa.usual_selectors;
+  return source.host() >= allowed.remote_first && source.host() <= allowed.remote_last &&
+         destination.host() >= allowed.local_first && destination.host() <= allowed.local_last;
+}
+
+bool allowed(const inbound_sa& sa, rte_mbuf* packet) noexcept {
+  return usually_allowed(sa, packet) || selectors_allow(sa.record, flow_key_of(packet)) ||
+         answers_what_the_sa_carries(sa, packet);
+}
+
 }  // namespace
 
 void verify_selectors(stage_context& context, std::span<rte_mbuf* const> burst) noexcept {
   for (auto* packet : burst) {
     auto& m = meta(packet);
     auto& sa = *m.in_sa;
-    if (!selectors_allow(sa.record, flow_key_of(packet)) && !answers_what_the_sa_carries(sa, packet)) {
+    if (!allowed(sa, packet)) {
       context.drop(packet, sa.counters, drop_reason::selector_mismatch);
       continue;
     }

@@ -5,20 +5,13 @@
 #include <bit>
 #include <type_traits>
 
-#include <rte_hash_crc.h>
-
 namespace trunkgate {
 
 namespace {
 
-// The keys as 48 bytes: they have no padding, and nothing in them is left unset.
-static_assert(std::has_unique_object_representations_v<flow_key>);
-
-using key_words = std::array<std::uint64_t, sizeof(flow_key) / 8>;
-
 // Without a branch per byte; the compiler makes three vector compares of it.
 bool same(const flow_key& a, const flow_key& b) noexcept {
-  const auto left = std::bit_cast<key_words>(a), right = std::bit_cast<key_words>(b);
+  const auto left = std::bit_cast<flow_words>(a), right = std::bit_cast<flow_words>(b);
   std::uint64_t difference = 0;
   for (std::size_t i = 0; i < left.size(); ++i) difference |= left[i] ^ right[i];
   return difference == 0;
@@ -48,31 +41,20 @@ const flow_verdict* flow_cache::find(const flow_key& key, std::uint32_t hash, st
 void flow_cache::store(const flow_key& key, std::uint32_t hash, std::uint32_t generation,
                        const flow_verdict& verdict) noexcept {
   entry* set = &entries_[std::size_t{hash & mask_} * ways];
-  // The flow's own entry before a worthless one, a worthless one before the one not used for longest.
+  // The flow's own entry before a worthless one, a worthless one before the one not used for longest; of equals the
+  // first, which prefetch() fetches.
   entry* victim = set;
   std::uint64_t best = 0;
   for (entry* at = set; at != set + ways; ++at) {
     std::uint64_t worth = clock_ - at->used;  // modulo 2^32: right across the clock's wrap
     if (at->hash == 0 || at->generation != generation) worth = 1ull << 32;
     if (at->hash == hash && at->key == key) worth = 1ull << 33;
-    if (worth >= best) {
+    if (worth > best) {
       best = worth;
       victim = at;
     }
   }
   *victim = {.key = key, .hash = hash, .generation = generation, .used = ++clock_, .verdict = verdict};
-}
-
-std::uint32_t flow_cache::hash(const flow_key& key) noexcept {
-  // Two halves side by side, then one over both: half the time of one chain.
-  const auto words = std::bit_cast<key_words>(key);
-  std::uint32_t left = 0, right = 0;
-  for (unsigned i = 0; i < words.size() / 2; ++i) {
-    left = rte_hash_crc_8byte(words[i], left);
-    right = rte_hash_crc_8byte(words[words.size() / 2 + i], right);
-  }
-  const std::uint32_t value = rte_hash_crc_8byte(right, left);
-  return value == 0 ? 1 : value;
 }
 
 }  // namespace trunkgate

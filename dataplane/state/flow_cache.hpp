@@ -1,6 +1,7 @@
 // A worker's memory of what policy and routing said about a flow. One thread; no allocation after make().
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <memory>
 
@@ -40,10 +41,12 @@ class flow_cache {
     __builtin_prefetch(&first->verdict);
   }
 
-  [[nodiscard]] static std::uint32_t hash(const flow_key& key) noexcept;  // CRC32C over the key; never 0
+  [[nodiscard]] static std::uint32_t hash(const flow_words& key) noexcept;  // never 0
+  [[nodiscard]] static std::uint32_t hash(const flow_key& key) noexcept { return hash(std::bit_cast<flow_words>(key)); }
 
  private:
   flow_cache() = default;
+  [[nodiscard]] static std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept;
   static constexpr unsigned ways = 4;
   struct alignas(64) entry {  // what is compared in one cache line, what is taken from it in the next
     flow_key key;
@@ -56,5 +59,19 @@ class flow_cache {
   std::uint32_t mask_ = 0;  // of sets
   std::uint32_t clock_ = 0;
 };
+
+// Two of the key's words in one, each bit of the result from all of both: the halves of their product.
+inline std::uint64_t flow_cache::mix(std::uint64_t a, std::uint64_t b) noexcept {
+  const auto product = static_cast<unsigned __int128>(a ^ 0x9e37'79b9'7f4a'7c15) * (b ^ 0xd1b5'4a32'd192'ed03);
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
+// Of IPv4, the addresses' front words are half a word each, and their back words nothing: together they lose no bit.
+inline std::uint32_t flow_cache::hash(const flow_words& key) noexcept {
+  const std::uint64_t front = key[0] + std::rotl(key[2], 32), back = key[1] + std::rotl(key[3], 32);
+  const std::uint64_t mixed = mix(front, key[4]) + mix(back, std::rotl(key[5], 24));
+  const auto value = static_cast<std::uint32_t>(mixed ^ mixed >> 32);
+  return value == 0 ? 1 : value;
+}
 
 }  // namespace trunkgate

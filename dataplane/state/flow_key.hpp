@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <type_traits>
 
 #include "dataplane/core/ip.hpp"
 
@@ -46,6 +47,8 @@ struct flow_key {
     return out;
   }
 };
-static_assert(sizeof(flow_key) == 48);
+// The same as it is hashed and compared: it has no padding, and nothing in it is left unset.
+using flow_words = std::array<std::uint64_t, sizeof(flow_key) / 8>;
+static_assert(sizeof(flow_key) == 48 && std::has_unique_object_representations_v<flow_key>);
 
 }  // namespace trunkgate

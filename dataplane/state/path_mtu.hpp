@@ -22,10 +22,8 @@ class learned_path_mtu {
   }
   void learn(std::uint16_t mtu, std::uint64_t now_ms) noexcept {
     word_.store(now_ms << 16 | mtu, std::memory_order_relaxed);
-    learned_.fetch_add(1, std::memory_order_relaxed);
   }
   void forget() noexcept { word_.store(0, std::memory_order_relaxed); }
-  void refuse() noexcept { refused_.fetch_add(1, std::memory_order_relaxed); }
 
   // ---- for reports ----
   // 0: nothing is known.
@@ -37,15 +35,12 @@ class learned_path_mtu {
     const std::uint64_t since = word_.load(std::memory_order_relaxed) >> 16;
     return now_ms > since ? now_ms - since : 0;
   }
-  [[nodiscard]] std::uint32_t learned() const noexcept { return learned_.load(std::memory_order_relaxed); }
-  [[nodiscard]] std::uint32_t refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
 
  private:
   static bool is_old(std::uint64_t word, std::uint64_t now_ms) noexcept {
     return now_ms > (word >> 16) + lifetime_ms;  // another worker's clock may be a turn behind
   }
   std::atomic<std::uint64_t> word_{0};  // milliseconds of the report in the upper 48 bits, MTU in the lower 16; 0: none
-  std::atomic<std::uint32_t> learned_{0}, refused_{0};  // reports
 };
 
 }  // namespace trunkgate

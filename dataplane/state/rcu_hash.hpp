@@ -36,6 +36,12 @@ class rcu_hash {
     return nullptr;
   }
 
+  // Any thread, for many keys at once: first the one for each, then the other, then find().
+  void prefetch_bucket(const Key& key) const noexcept { __builtin_prefetch(&bucket(key)); }
+  void prefetch_entry(const Key& key) const noexcept {
+    __builtin_prefetch(bucket(key).load(std::memory_order_relaxed));
+  }
+
   // Writer. The value that is there now, and whether it was made from `args` by this call.
   template <class... Args>
   std::pair<Value*, bool> insert(const Key& key, Args&&... args) {

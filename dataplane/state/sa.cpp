@@ -73,7 +73,10 @@ std::uint8_t* fill_outer_ip(outbound_sa& sa) {
   at[9] = next;
   std::memcpy(at + 12, record.local.bytes.data(), 4);
   std::memcpy(at + 16, record.remote.bytes.data(), 4);
-  for (unsigned i = 0; i < 20; i += 2) sa.outer_sum += static_cast<std::uint32_t>(at[i] << 8 | at[i + 1]);
+  std::uint32_t sum = 0;
+  for (unsigned i = 0; i < 20; i += 2) sum += static_cast<std::uint32_t>(at[i] << 8 | at[i + 1]);
+  sa.outer_sum =
+      static_cast<std::uint16_t>((sum & 0xffff) + (sum >> 16));  // ten words, one of them zero: no more carry
   return at + 20;
 }
 
@@ -89,6 +92,20 @@ void fill_template(outbound_sa& sa) {
     at += 8;  // the checksum stays 0 (RFC 3948 2.1)
   }
   sa.outer_length = static_cast<std::uint8_t>(at - sa.outer.data());
+  sa.growth_limit = static_cast<std::uint8_t>(sa.outer_length + 8 + sa.iv + sa.icv + 2 + sa.block - 1);
+}
+
+// What nearly every SA has: any protocol and ports, one IPv4 range on each side.
+ipv4_selectors usual_selectors_of(const api::sa_record& record) {
+  const auto& local = record.local_ranges[0];
+  const auto& remote = record.remote_ranges[0];
+  if (record.protocol >= 0 || !record.local_ports.any() || !record.remote_ports.any() || record.local_count != 1 ||
+      record.remote_count != 1 || local.first.family != ip_family::v4 || remote.first.family != ip_family::v4)
+    return {};
+  return {.remote_first = remote.first.v4_host(),
+          .remote_last = remote.last.v4_host(),
+          .local_first = local.first.v4_host(),
+          .local_last = local.last.v4_host()};
 }
 
 // What both directions take from the record. Limits that it does not change stay reached.
@@ -153,9 +170,10 @@ result<std::unique_ptr<outbound_sa>> make_outbound_sa(api::sa_record& record, co
   sa->spi = be32(record.spi);
   reshape(*sa, record);
   // Nothing at or below the reservation may be used again: the process before this one may have sent it.
-  sa->sequence = sa->reserved = sa->slot->reserved.load(std::memory_order_acquire);
+  sa->reserved = sa->slot->reserved.load(std::memory_order_acquire);
+  sa->sequence.set(sa->reserved);
   sa->near_end = last_sequence(sa->esn) - last_sequence(sa->esn) / 16;
-  sa->epoch_bits = std::uint64_t{sa->slot->epoch.load(std::memory_order_relaxed) & 0xffff} << 48;
+  sa->iv_epoch = static_cast<std::uint16_t>(sa->slot->epoch.load(std::memory_order_relaxed));
   return sa;
 }
 
@@ -188,6 +206,7 @@ void reshape(inbound_sa& sa, const api::sa_record& record) {
   shape_common(sa, record);
   sa.local = record.local;
   sa.remote = record.remote;
+  sa.usual_selectors = usual_selectors_of(record);
   sa.follow_peer = record.follow_peer != 0;
   sa.peer_told_ms = 0;
 }

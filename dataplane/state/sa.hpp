@@ -25,7 +25,6 @@ inline constexpr std::size_t outer_header_limit = 48;  // IPv6 and UDP
 struct sa_counters {
   counter packets, bytes;  // inner IP packets
   counter last_used_ms;    // TSC milliseconds
-  counter last_sequence;   // sent, or highest accepted
   counter replayed, integrity_failed, selector_mismatch, misdirected, malformed, dummies, after_expiry, other_drops;
 
   void dropped(drop_reason reason) noexcept;
@@ -41,74 +40,89 @@ struct sa_origin {
 };
 
 struct alignas(64) outbound_sa {
-  // ---- read-only after installation ----
+  // ---- read-only after installation: one cache line, with the template of IPv4 and UDP ----
   const esp_key* key = nullptr;
+  learned_path_mtu learned_mtu;  // written by any worker, once in a while
+  be32 spi{};
   std::uint16_t owner = 0;        // the one worker that numbers and encrypts
+  std::uint16_t outer_sum = 0;    // of the IPv4 template's words (RFC 1071)
+  std::uint16_t iv_epoch = 0;     // the top 16 bits of a counter IV
+  std::uint16_t tfc_padding = 0;  // as in `record`
   std::uint8_t outer_length = 0;  // what is put in front of ESP: in tunnel mode IP; UDP if encapsulated
   std::uint8_t kept_length = 0;   // transport mode: the IP header that stays in front, without options
   std::uint8_t iv = 0, icv = 0, block = 0;
-  bool outer_v6 = false, udp = false, esn = false, counter_iv = false;
-  bool transport = false;
+  std::uint8_t growth_limit = 0;  // bytes that it may put around a packet at most
+  bool outer_v6 : 1 = false, udp : 1 = false, esn : 1 = false, counter_iv : 1 = false;
+  bool transport : 1 = false;
   // What nearly every SA is: tunnel mode without padding, DSCP, ECN and DF copied as they are, and the flow label the
   // template's.
-  bool plain = true;
-  std::uint16_t tfc_padding = 0;  // as in `record`
-  be32 spi{};
-  std::uint32_t outer_sum = 0;  // of the IPv4 template's words (RFC 1071), not folded
+  bool plain : 1 = true;
   std::array<std::uint8_t, outer_header_limit>
-      outer{};                   // template: lengths, id, traffic class and checksum are filled per packet
-  learned_path_mtu learned_mtu;  // written by any worker, once in a while
-  // ---- written by the owner ----
-  alignas(64) std::uint64_t sequence = 0;  // last used
-  std::uint64_t reserved = 0;              // numbers up to here may be used without touching the slot
-  std::uint64_t near_end = 0;              // somebody should know when it is used; told: above all
-  std::uint64_t epoch_bits = 0;            // the IV epoch in the top 16 bits
+      outer{};  // template: lengths, id, traffic class and checksum are filled per packet
+  // ---- written by the owner: one cache line for the usual packet ----
+  alignas(64) counter sequence;  // last used
+  std::uint64_t reserved = 0;    // numbers up to here may be used without touching the slot
   sa_lifetime lifetime;
-  std::uint16_t ip_id = 0;
-  sequence_slot* slot = nullptr;
   sa_counters counters;
+  std::uint64_t near_end = 0;  // somebody should know when it is used; told: above all
+  sequence_slot* slot = nullptr;
   // ---- cold ----
   sa_origin origin;
   std::unique_ptr<esp_key> key_owner;
-  api::sa_record record;  // without its key
+  api::sa_record record;                                      // without its key
+  std::atomic<std::uint32_t> mtu_learned{0}, mtu_refused{0};  // reports of the path's MTU, by any worker
 
   // The largest inner packet whose protected form fits `path_mtu`, bytes (RFC 4303 2.4 padding included). In transport
   // mode that is the packet with its own IP header.
   [[nodiscard]] std::uint16_t inner_mtu(std::uint16_t path_mtu) const noexcept {
     const int room = path_mtu - kept_length - outer_length - 8 - iv - icv;
-    return room < block ? 0 : static_cast<std::uint16_t>(kept_length + room / block * block - 2);
+    return room < block ? 0 : static_cast<std::uint16_t>(kept_length + (room & -int{block}) - 2);  // a power of two
   }
   // What encapsulation reads and writes, on its way into the cache.
   void prefetch() const noexcept {
     __builtin_prefetch(this);
-    __builtin_prefetch(outer.data() + outer.size() - 1);
+    if (outer_v6) __builtin_prefetch(outer.data() + outer.size() - 1);
     __builtin_prefetch(&sequence, 1);
-    __builtin_prefetch(&counters.last_used_ms, 1);
   }
   // The next sequence number; 0 when they are used up (RFC 4303 3.3.3: never cycles). Owner only.
   [[nodiscard]] std::uint64_t next_sequence() noexcept;
 };
 
+// One range of IPv4 addresses on each side, host order, and whatever else there is; by default empty ranges.
+struct ipv4_selectors {
+  std::uint32_t remote_first = 1, remote_last = 0, local_first = 1, local_last = 0;
+};
+
 struct alignas(64) inbound_sa {
-  // ---- read-only after installation ----
+  // ---- read-only after installation: one cache line ----
   const esp_key* key = nullptr;
   std::uint16_t owner = 0;
-  std::uint8_t iv = 0, icv = 0, block = 0;
-  bool udp = false, esn = false, transport = false;
-  bool follow_peer = false;
-  ip_address local, remote;  // outer addresses, as in `record`
   // The port where its packets come in; no_port: the one that their ESP came in at.
   std::atomic<std::uint16_t> port{no_port};
-  // ---- written by the owner ----
+  std::uint8_t iv = 0, icv = 0, block = 0;
+  bool udp : 1 = false, esn : 1 = false, transport : 1 = false;
+  bool follow_peer : 1 = false;
+  ip_address local, remote;  // outer addresses, as in `record`
+  // ---- read or written by the owner: two cache lines for the usual packet ----
   alignas(64) replay_window window{64};
   sa_lifetime lifetime;
   sequence_slot* slot = nullptr;
+  ipv4_selectors usual_selectors;  // part of what `record` allows
   sa_counters counters;
   std::uint64_t peer_told_ms = 0;  // when it was told last that the peer is elsewhere
   // ---- cold ----
   sa_origin origin;
   std::unique_ptr<esp_key> key_owner;
   api::sa_record record;  // without its key
+
+  // What decapsulation reads and writes, on its way into the cache.
+  void prefetch() const noexcept {
+    __builtin_prefetch(&window, 1);
+    __builtin_prefetch(&counters, 1);
+  }
+  [[nodiscard]] std::uint64_t highest_accepted() const noexcept {
+    return slot->highest_accepted.load(std::memory_order_relaxed);
+  }
 };
 
 // Numbers reserved at a time in the slot: a process that dies wastes at most this many.
@@ -120,17 +134,19 @@ inline constexpr std::uint64_t above_all = ~0ull;  // what outbound_sa::near_end
 
 inline std::uint64_t outbound_sa::next_sequence() noexcept {
   const std::uint64_t limit = last_sequence(esn);
-  if (sequence >= limit) return 0;
-  ++sequence;
-  if (sequence > reserved) {
-    reserved = limit - sequence < sequence_reservation ? limit : sequence + sequence_reservation;
-    if (sequence >= near_end)
+  const std::uint64_t last = sequence.get();
+  if (last >= limit) return 0;
+  const std::uint64_t next = last + 1;
+  sequence.set(next);
+  if (next > reserved) {
+    reserved = limit - next < sequence_reservation ? limit : next + sequence_reservation;
+    if (next >= near_end)
       lifetime.make_due();
     else if (reserved >= near_end)
       reserved = near_end - 1;
     slot->reserved.store(reserved, std::memory_order_release);  // before the number goes on the wire
   }
-  return sequence;
+  return next;
 }
 
 // CLOCK_MONOTONIC, by which lifetimes go.

@@ -1,5 +1,6 @@
 // The checksum helpers against a sum that is plainly RFC 1071.
 #include <algorithm>
+#include <cstring>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -60,6 +61,34 @@ TEST(checksum, update_is_the_checksum_of_the_changed_data) {
       EXPECT_EQ(verified, 0) << round;
     }
   }
+}
+
+TEST(checksum, of_a_header_without_options_is_right_or_not) {
+  std::mt19937 random(3);
+  for (int round = 0; round < 2000; ++round) {
+    bytes data(sizeof(ipv4_header));
+    for (auto& byte : data) byte = static_cast<std::uint8_t>(random());
+    if (round % 7 == 0) data.assign(data.size(), 0xff);
+    data[10] = data[11] = 0;
+    const auto checksum = test::slow_checksum(data);
+    data[10] = static_cast<std::uint8_t>(checksum >> 8);
+    data[11] = static_cast<std::uint8_t>(checksum);
+    ipv4_header header;
+    std::memcpy(&header, data.data(), sizeof header);
+    EXPECT_TRUE(checksum_is_right(header)) << round;
+    data[random() % data.size()] ^= static_cast<std::uint8_t>(1u << random() % 8);
+    std::memcpy(&header, data.data(), sizeof header);
+    EXPECT_FALSE(checksum_is_right(header)) << round;
+  }
+}
+
+TEST(checksum, one_hop_later_is_that_of_a_hop_limit_one_lower) {
+  for (std::uint32_t checksum = 0; checksum < 0xffff; ++checksum)
+    for (const std::uint16_t hops : {0x02'11, 0x40'06, 0xff'32}) {
+      const auto updated =
+          checksum_update(be16(static_cast<std::uint16_t>(checksum)), hops, static_cast<std::uint16_t>(hops - 0x100));
+      ASSERT_EQ(checksum_one_hop_later(be16(static_cast<std::uint16_t>(checksum))), updated) << checksum;
+    }
 }
 
 }  // namespace

@@ -132,7 +132,7 @@ TEST(sequence_numbers, their_end_is_told_in_advance_and_when_it_is_there) {
     for (api::event event; gateway.workers().next_event(event);) events.push_back(event);
     return gateway.sent(outside).size();
   };
-  sa.sequence = sa.reserved = 0xf000'0000u - 3;
+  sa.sequence.set(sa.reserved = 0xf000'0000u - 3);
   EXPECT_EQ(send(2), 2u);
   EXPECT_TRUE(events.empty());
   EXPECT_EQ(send(3), 3u);
@@ -140,7 +140,7 @@ TEST(sequence_numbers, their_end_is_told_in_advance_and_when_it_is_there) {
   EXPECT_EQ(events[0].kind, event_kind::sequence_near_end);
   EXPECT_EQ(events[0].limit, sa_limit::sequence);
   EXPECT_EQ(sa.lifetime.softened(), sa_limit::sequence);
-  sa.sequence = sa.reserved = 0xffff'ffffu - 2;
+  sa.sequence.set(sa.reserved = 0xffff'ffffu - 2);
   EXPECT_EQ(send(6), 2u);
   ASSERT_EQ(events.size(), 2u);
   EXPECT_EQ(events[1].kind, event_kind::sequence_exhausted);

@@ -22,7 +22,7 @@ TEST_P(sequence_of, an_sa_ends_with_its_last_number) {
   auto record = sa_between(api::sa_direction::outbound, esp_suite::aes256gcm16, 400);
   record.esn = esn;
   auto& sa = gateway.add_outbound(record);
-  sa.sequence = last - 3;
+  sa.sequence.set(last - 3);
   for (int i = 0; i < 5; ++i) gateway.receive(inside, inner());
   gateway.run();
   const auto out = gateway.sent(outside);

@@ -88,8 +88,8 @@ TEST_P(path_mtu_test, it_gets_lower_step_by_step_and_never_higher) {
   }
   for (const std::uint16_t mtu : {1280, 1281, 1400}) tell(too_big(esp, mtu));
   EXPECT_EQ(in_use(), 1280);
-  EXPECT_EQ(sa_->learned_mtu.learned(), 3u);
-  EXPECT_EQ(sa_->learned_mtu.refused(), 3u);
+  EXPECT_EQ(sa_->mtu_learned.load(), 3u);
+  EXPECT_EQ(sa_->mtu_refused.load(), 3u);
 }
 
 // Nobody signs an ICMP error: what can't be true must change nothing.
@@ -107,7 +107,7 @@ TEST_P(path_mtu_test, forged_reports_change_nothing) {
     tell(icmp);
     EXPECT_EQ(in_use(), 1500) << why;
     EXPECT_EQ(gateway_.drops(drop_reason::path_mtu_refused), ++refused) << why;
-    EXPECT_EQ(sa_->learned_mtu.refused(), refused) << why;
+    EXPECT_EQ(sa_->mtu_refused.load(), refused) << why;
   };
   refuses(too_big(changed(spi + 7, 1), 1300), "a number that was not sent yet");
   refuses(too_big(changed(spi + 7, 0xff), 1300), "number 0");
@@ -121,7 +121,7 @@ TEST_P(path_mtu_test, forged_reports_change_nothing) {
     tell(icmp);
     EXPECT_EQ(in_use(), 1500) << why;
     EXPECT_EQ(gateway_.drops(drop_reason::no_policy), ++strange) << why;
-    EXPECT_EQ(sa_->learned_mtu.refused(), refused) << why;
+    EXPECT_EQ(sa_->mtu_refused.load(), refused) << why;
   };
   ignores(too_big(changed(spi + 3, 1), 1300), "another SPI");
   ignores(too_big(changed(header() - 1, 1), 1300), "to another peer");

@@ -54,7 +54,7 @@ TEST(flow_cache, every_field_is_part_of_the_flow) {
   protocol.protocol = 6;
   for (const flow_key& other : {decrypted, later, ingress, protocol, base.reversed()})
     EXPECT_NE(flow_cache::hash(other), flow_cache::hash(base));
-  EXPECT_NE(flow_cache::hash(flow_key{}), 0u);  // CRC32C of zeros is 0, which means an empty entry
+  EXPECT_NE(flow_cache::hash(flow_key{}), 0u);  // 0 means an empty entry
 }
 
 TEST(flow_cache, the_least_recently_used_of_a_set_goes) {
@@ -77,6 +77,14 @@ TEST(flow_cache, a_stale_entry_goes_before_a_live_one) {
   ASSERT_EQ(stale, 1u);
   cache.store(key_of(3), hash, 2, verdict_of(1));
   for (std::uint32_t n : {0u, 1u, 2u, 3u}) EXPECT_NE(cache.find(key_of(n), hash, 2), nullptr) << n;
+}
+
+TEST(flow_cache, fills_a_set_from_the_way_that_is_fetched_ahead) {
+  auto cache = flow_cache::make(64);
+  cache.store(key_of(1), 5, 1, verdict_of(1));
+  const auto* first = cache.find(key_of(1), 5, 1);
+  cache.store(key_of(2), 5, 1, verdict_of(2));
+  EXPECT_LT(first, cache.find(key_of(2), 5, 1));
 }
 
 TEST(flow_cache, holds_what_it_was_made_for) {
