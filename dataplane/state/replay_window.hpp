@@ -1,7 +1,9 @@
-// Anti-replay window of RFC 4303 3.4.3 and Appendix A, as a ring of 64-bit blocks so that sliding never shifts bits
-// (the idea of RFC 6479).
+// Anti-replay window of RFC 4303 3.4.3 and Appendix A, as a ring of bits so that sliding never shifts any (the idea of
+// RFC 6479, whose ring is cleared by whole blocks and has one more).
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -13,11 +15,10 @@ class replay_window {
  public:
   // `size` packets: 64 to 65536, rounded up to whole blocks. `highest`: numbers up to it count as seen.
   explicit replay_window(std::uint32_t size, std::uint64_t highest = 0)
-      : size_((size + 63) / 64 * 64), mask_(round_up_blocks(size_ / 64 + 1) - 1), blocks_(mask_ + 1), top_(highest) {
-    if (highest != 0)
-      for (auto& block : blocks_) block = ~0ull;
-    if (highest != 0) clear_above(highest);
-  }
+      : size_((size + 63) / 64 * 64),
+        mask_(std::bit_ceil(size_ / 64) - 1),
+        blocks_(mask_ + 1, highest != 0 ? ~0ull : 0),
+        top_(highest) {}
 
   // The 64-bit number that a packet with these low 32 bits must have (RFC 4303 A2.2), or nothing if it would lie before
   // 0.
@@ -49,8 +50,7 @@ class replay_window {
   bool accept(std::uint64_t sequence) noexcept {
     const bool advances = sequence > top_;
     if (advances) {
-      const std::uint64_t steps = (sequence >> 6) - (top_ >> 6);
-      for (std::uint64_t i = 1; i <= steps && i <= mask_ + 1; ++i) blocks_[((top_ >> 6) + i) & mask_] = 0;
+      forget(top_ + 1, sequence);
       top_ = sequence;
     }
     blocks_[(sequence >> 6) & mask_] |= 1ull << (sequence & 63);
@@ -61,20 +61,23 @@ class replay_window {
   [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
 
  private:
-  static std::uint32_t round_up_blocks(std::uint32_t blocks) {
-    std::uint32_t power = 1;
-    while (power < blocks) power *= 2;
-    return power;
-  }
-  void clear_above(std::uint64_t highest) noexcept {
-    auto& block = blocks_[(highest >> 6) & mask_];
-    const auto bit = highest & 63;
-    block = bit == 63 ? ~0ull : (1ull << (bit + 1)) - 1;
+  // The numbers from `first` to `last` take the places of older ones.
+  void forget(std::uint64_t first, std::uint64_t last) noexcept {
+    const std::uint64_t begin = first >> 6, end = last >> 6;
+    const std::uint64_t from = ~0ull << (first & 63), to = ~0ull >> (63 - (last & 63));
+    if (begin == end) {
+      blocks_[begin & mask_] &= ~(from & to);
+    } else if (last - first >= blocks_.size() * 64) {
+      std::ranges::fill(blocks_, 0);
+    } else {
+      blocks_[begin & mask_] &= ~from;
+      for (std::uint64_t block = begin + 1; block < end; ++block) blocks_[block & mask_] = 0;
+      blocks_[end & mask_] &= ~to;  // perhaps the first one again
+    }
   }
 
   std::uint32_t size_;
-  std::uint32_t
-      mask_;  // of blocks; at least one block more than the window, so that a new block never aliases its tail
+  std::uint32_t mask_;  // of blocks: a power of two of them, at least the window
   std::vector<std::uint64_t> blocks_;
   std::uint64_t top_;
 };
