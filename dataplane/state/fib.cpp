@@ -5,8 +5,7 @@
 #include <tuple>
 #include <utility>
 
-#include <rte_hash_crc.h>
-
+#include "dataplane/state/crc_hash.hpp"
 #include "dataplane/state/fib_tables.hpp"
 #include "dataplane/state/rcu.hpp"
 #include "dataplane/state/rcu_hash.hpp"
@@ -25,7 +24,7 @@ struct neighbour_key {
 static_assert(sizeof(neighbour_key) == 20);
 
 struct neighbour_hash {
-  std::uint32_t operator()(const neighbour_key& key) const noexcept { return rte_hash_crc(&key, sizeof key, 0); }
+  std::uint32_t operator()(const neighbour_key& key) const noexcept { return crc_hash(key); }
 };
 
 // What routes with the same answer share. Immutable; numbered, since the tables hold numbers.

@@ -1,10 +1,9 @@
 #include "dataplane/state/fragment_table.hpp"
 
 #include <random>
-#include <type_traits>
 #include <utility>
 
-#include <rte_hash_crc.h>
+#include "dataplane/state/crc_hash.hpp"
 
 namespace trunkgate {
 
@@ -25,8 +24,7 @@ fragment_table fragment_table::make() {
 }
 
 fragment_table::datagram* fragment_table::find_or_make(const fragment_key& key, std::uint64_t now_ms) noexcept {
-  static_assert(std::has_unique_object_representations_v<fragment_key>);
-  const std::uint32_t hash = rte_hash_crc(&key, sizeof key, seed_);
+  const std::uint32_t hash = crc_hash(key, seed_);
   datagram* set = &storage_->datagrams[(hash % sets) * ways];
   datagram* room = nullptr;
   for (datagram* at = set; at != set + ways; ++at) {

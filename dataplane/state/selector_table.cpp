@@ -4,8 +4,7 @@
 #include <cstring>
 #include <map>
 
-#include <rte_hash_crc.h>
-
+#include "dataplane/state/crc_hash.hpp"
 #include "dataplane/state/rcu.hpp"
 #include "dataplane/state/rcu_hash.hpp"
 #include "dataplane/state/spd.hpp"
@@ -38,7 +37,7 @@ struct masked_key {
 static_assert(sizeof(masked_key) == 40);
 
 struct masked_key_hash {
-  std::uint32_t operator()(const masked_key& key) const noexcept { return rte_hash_crc(&key, sizeof key, 0); }
+  std::uint32_t operator()(const masked_key& key) const noexcept { return crc_hash(key); }
 };
 
 struct candidate {
