@@ -137,7 +137,6 @@ struct stage_context {
     meta(packet).path = static_cast<std::uint8_t>(path);
     go_on(packet, from);
   }
-  // Out of line, so that the code of what passes lies close together.
   void drop(rte_mbuf* packet, drop_reason reason) noexcept {
     drops[static_cast<std::size_t>(reason)].add(1);
     if (watch != nullptr) [[unlikely]]
